@@ -1,0 +1,102 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a call may end: with a whole answer, with a clear error, or in doubt."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+try:
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+except ImportError:  # the shells say so before anything here is called
+    pass
+
+from ansible_collections.amazon.aws.plugins.module_utils.errors import AWSErrorHandler
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+
+from ..reconcile import Uncertain
+
+#: Looks at an answer that came back incomplete before giving up: truncated JSON with HTTP 200 parses as an empty success.
+LOOKS = 4
+#: Guards that didn't hold, and things that are there already or still being changed: only a look tells why.
+MOVED = {"PreconditionFailedException", "PreconditionFailed", "ResourceConflictException", "ConflictException"}
+
+
+class Incomplete(Exception):
+    """An answer without a member that it always has."""
+
+    for_people = True
+
+
+def whole(answer: t.Any, needs: t.Sequence[str], what: str) -> t.Any:
+    """The answer, if it has all members that AWS always sends."""
+    missing = [name for name in needs if name not in answer]
+    if missing:
+        raise Incomplete(f"AWS answered {what} without {', '.join(missing)}: the answer was cut off.")
+    return answer
+
+
+def code_of(error: BaseException | None) -> str:
+    """AWS's error code, or an empty string."""
+    cause = getattr(error, "exception", None) or error
+    return cause.response.get("Error", {}).get("Code", "") if isinstance(cause, ClientError) else ""
+
+
+def read(description: str, missing: t.Collection[str] = ()) -> t.Callable[[t.Callable[..., t.Any]], t.Callable[..., t.Any]]:
+    """A read: repeated when its answer was cut off, None for the error codes in ``missing``."""
+
+    def wrap(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        @AWSErrorHandler.common_error_handler(description)
+        @functools.wraps(call)
+        def looked(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            for look in range(LOOKS):
+                try:
+                    return call(*args, **kwargs)
+                except ClientError as error:
+                    if code_of(error) in missing:
+                        return None
+                    raise
+                except (Incomplete, ResponseParserError):
+                    if look == LOOKS - 1:
+                        raise
+            return None
+
+        return looked
+
+    return wrap
+
+
+def write(description: str, missing: t.Collection[str] = ()) -> t.Callable[[t.Callable[..., t.Any]], t.Callable[..., t.Any]]:
+    """A write: ``Uncertain`` whenever it may or may not have been made, so that the engine looks again instead of repeating it.
+
+    ``missing``: error codes that mean that there is nothing left to delete.
+    """
+
+    def wrap(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        handled = AWSErrorHandler.common_error_handler(description)(call)
+
+        @functools.wraps(call)
+        def written(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            try:
+                return handled(*args, **kwargs)
+            except (Incomplete, ResponseParserError) as error:
+                raise Uncertain(f"{error}") from error
+            except AnsibleAWSError as error:
+                if code_of(error) in missing:
+                    return None
+                if _in_doubt(error.exception):
+                    raise Uncertain(str(error)) from error
+                raise
+
+        return written
+
+    return wrap
+
+
+def _in_doubt(cause: t.Any) -> bool:
+    if isinstance(cause, ClientError):
+        status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return code_of(cause) in MOVED or status >= 500
+    return isinstance(cause, BotoCoreError)  # the connection broke, or no answer came in time

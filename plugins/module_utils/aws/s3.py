@@ -1,0 +1,20 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""S3: one AWS operation per function, no decisions."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .calls import read, write
+
+
+@read("look for s3://{bucket}/{key}", missing=("404", "NoSuchKey", "NotFound"))
+def head_object(client: t.Any, bucket: str, key: str, version_id: str | None = None) -> dict[str, t.Any] | None:
+    return client.head_object(Bucket=bucket, Key=key, **({"VersionId": version_id} if version_id else {}))
+
+
+@write("upload the package to s3://{bucket}/{key}")
+def put_object(client: t.Any, bucket: str, key: str, body: bytes) -> dict[str, t.Any]:
+    """S3 checks the body against a SHA-256 that the SDK sends with it."""
+    return client.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
