@@ -15,6 +15,11 @@ def now() -> float:
     return time.time() + _ahead
 
 
+def utcnow() -> datetime:
+    """The same as an aware UTC time."""
+    return datetime.fromtimestamp(now(), UTC)
+
+
 def moto_time(seconds: float) -> datetime:
     """Seconds since the epoch as moto keeps times: UTC without a time zone."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
