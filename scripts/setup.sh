@@ -11,9 +11,9 @@ if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$state" ]; then
 fi
 
 fits() {
-  "$1" -c 'import sys, venv, ensurepip; sys.version_info >= (3, 12) or sys.exit(1); print(sys.executable)' 2>/dev/null
+  "$1" -c 'import sys, venv, ensurepip; sys.version_info >= (3, 12) or sys.exit(1); print(sys._base_executable)' 2>/dev/null
 }
-# A pyenv shim answers 127 for a version that is not active, so pyenv's own folders are tried too.
+# The base interpreter is named, not a virtual environment that is active and may be the one about to be replaced. A pyenv shim answers 127 for a version that is not active, so pyenv's own folders are tried too.
 find_python() {
   for candidate in "${PYTHON:-}" python3.13 python3.12 python3.14 python3 \
     "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.1[2-9].*/bin/python; do
