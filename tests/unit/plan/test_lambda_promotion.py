@@ -68,18 +68,28 @@ PROMOTE = ["KeepAlias", "CheckVersion", "PointAlias", "CheckAlias", "MarkVerifie
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        pytest.param(seen((), (), latest=None), ["CreateFunction", "PublishVersion", "CheckVersion", "PointAlias", "CheckAlias", "MarkVerified"], id="first-ever"),
+        pytest.param(
+            seen((), (), latest=None),
+            ["CreateFunction", "PublishVersion", "CheckVersion", "PointAlias", "CheckAlias", "MarkVerified"],
+            id="first-ever",
+        ),
         pytest.param(seen(aliases=SERVING), ["UploadCode", "PublishVersion", *PROMOTE], id="new-code"),
         pytest.param(seen(aliases=SERVING, latest=NEW), ["PublishVersion", *PROMOTE], id="stopped-after-the-upload"),
         pytest.param(seen(BOTH, SERVING, latest=NEW), PROMOTE, id="stopped-after-publishing"),
         pytest.param(seen(BOTH, SERVING, latest=OTHER), PROMOTE, id="version-is-reused-whatever-latest-holds"),
         pytest.param(seen(BOTH, (*SERVING, BACKUP)), PROMOTE[1:], id="backup-alias-is-reused"),
-        pytest.param(seen(BOTH, (alias("latest-sit", "6"), SERVING[1], BACKUP)), ["CheckAlias", "MarkVerified"], id="stopped-before-the-checks"),
+        pytest.param(
+            seen(BOTH, (alias("latest-sit", "6"), SERVING[1], BACKUP)), ["CheckAlias", "MarkVerified"], id="stopped-before-the-checks"
+        ),
         pytest.param(seen(BOTH, (alias("latest-sit", "6"), alias("verified-sit", "6"), BACKUP)), [], id="nothing-to-do"),
         pytest.param(seen(BOTH, (alias("latest-sit", "6", v5=0.1), alias("verified-sit", "6"))), ["PointAlias"], id="only-the-weights"),
-        pytest.param(seen((), (), latest=NEW), ["PublishVersion", "CheckVersion", "PointAlias", "CheckAlias", "MarkVerified"], id="no-alias-yet"),
         pytest.param(
-            seen(BOTH, (alias("latest-sit", "6"), alias("verified-sit", "6")), tags={**TAGS, "Environment": "dev"}), ["TagFunction"], id="only-a-tag"
+            seen((), (), latest=NEW), ["PublishVersion", "CheckVersion", "PointAlias", "CheckAlias", "MarkVerified"], id="no-alias-yet"
+        ),
+        pytest.param(
+            seen(BOTH, (alias("latest-sit", "6"), alias("verified-sit", "6")), tags={**TAGS, "Environment": "dev"}),
+            ["TagFunction"],
+            id="only-a-tag",
         ),
     ],
 )
@@ -91,17 +101,29 @@ def test_what_is_planned(state, expected):
 @pytest.mark.parametrize(
     ("live", "expected"),
     [
-        pytest.param(alias("latest-sit", "5"), [("PointAlias", 10), ("Bake", 10), ("PointAlias", 50), ("Bake", 50), ("PointAlias", 0)], id="from-the-start"),
-        pytest.param(alias("latest-sit", "5", v6=0.1), [("Bake", 10), ("PointAlias", 50), ("Bake", 50), ("PointAlias", 0)], id="stopped-at-the-first"),
+        pytest.param(
+            alias("latest-sit", "5"),
+            [("PointAlias", 10), ("Bake", 10), ("PointAlias", 50), ("Bake", 50), ("PointAlias", 0)],
+            id="from-the-start",
+        ),
+        pytest.param(
+            alias("latest-sit", "5", v6=0.1), [("Bake", 10), ("PointAlias", 50), ("Bake", 50), ("PointAlias", 0)], id="stopped-at-the-first"
+        ),
         pytest.param(alias("latest-sit", "5", v6=0.5), [("Bake", 50), ("PointAlias", 0)], id="stopped-at-the-last"),
-        pytest.param(alias("latest-sit", "5", v4=0.3), [("PointAlias", 10), ("Bake", 10), ("PointAlias", 50), ("Bake", 50), ("PointAlias", 0)], id="leak"),
+        pytest.param(
+            alias("latest-sit", "5", v4=0.3),
+            [("PointAlias", 10), ("Bake", 10), ("PointAlias", 50), ("Bake", 50), ("PointAlias", 0)],
+            id="leak",
+        ),
     ],
 )
 def test_traffic_moves_step_by_step_and_goes_on_where_it_stopped(live, expected):
     want = wanted(traffic_steps=(Step(10, 60, 5), Step(50, 60, 5)))
     changes = p.plan(want, seen((("4", OTHER), *BOTH), (live, SERVING[1], BACKUP)))
     moves = [
-        (type(change).__name__, change.step.weight if isinstance(change, p.Bake) else change.weight) for change in changes if isinstance(change, (p.PointAlias, p.Bake))
+        (type(change).__name__, change.step.weight if isinstance(change, p.Bake) else change.weight)
+        for change in changes
+        if isinstance(change, (p.PointAlias, p.Bake))
     ]
     assert moves == expected
 
@@ -138,7 +160,9 @@ def land(state, change, want):
     match change:
         case p.CreateFunction() | p.UploadCode():
             settings = {**LIVE, **want.settings}
-            return replace(state, latest=Version("$LATEST", NEW, settings), tags=TAGS if isinstance(change, p.CreateFunction) else state.tags)
+            return replace(
+                state, latest=Version("$LATEST", NEW, settings), tags=TAGS if isinstance(change, p.CreateFunction) else state.tags
+            )
         case p.Configure():
             return replace(state, latest=replace(state.latest, settings={**state.latest.settings, **want.settings}))
         case p.TagFunction():
@@ -159,7 +183,9 @@ def land(state, change, want):
         case p.DeleteAlias():
             return replace(state, aliases=tuple(a for a in state.aliases if a.name != change.name))
         case p.DeleteVersion():
-            assert not any(change.number in (a.version, *a.weights) for a in state.aliases), "AWS refuses to delete a version that an alias names"
+            assert not any(change.number in (a.version, *a.weights) for a in state.aliases), (
+                "AWS refuses to delete a version that an alias names"
+            )
             return replace(state, versions=tuple(v for v in state.versions if v.number != change.number))
         case _:
             return state
@@ -214,7 +240,9 @@ def test_a_stopped_run_ends_where_an_undisturbed_run_ends(start, want):
 
 @pytest.mark.req("LAM-09", "ROLL-02")
 @pytest.mark.parametrize("want", WANTS.values(), ids=WANTS)
-@pytest.mark.parametrize("start", [start for name, start in STARTS.items() if name != "empty"], ids=[name for name in STARTS if name != "empty"])
+@pytest.mark.parametrize(
+    "start", [start for name, start in STARTS.items() if name != "empty"], ids=[name for name in STARTS if name != "empty"]
+)
 def test_from_wherever_a_promotion_fails_the_alias_serves_the_old_version_alone_again(start, want):
     before = start.alias("latest-sit").version
     for failed in states(want, start):
@@ -246,15 +274,27 @@ def test_old_versions_go_but_never_one_that_an_alias_names():
 @pytest.mark.parametrize(
     ("want", "state", "sentence"),
     [
-        pytest.param(wanted(), seen(latest=None), "to create it, configuration must name role, runtime, handler, architecture", id="create-needs"),
-        pytest.param(wanted(), seen(size=60 * 1024**2), "more than 52428800 .50 MB. go through S3: name staging_bucket", id="needs-staging"),
+        pytest.param(
+            wanted(), seen(latest=None), "to create it, configuration must name role, runtime, handler, architecture", id="create-needs"
+        ),
+        pytest.param(
+            wanted(), seen(size=60 * 1024**2), "more than 52428800 .50 MB. go through S3: name staging_bucket", id="needs-staging"
+        ),
         pytest.param(wanted(staging_bucket="b"), seen(size=251 * 1024**2), "takes at most 262144000 .250 MB.", id="too-large"),
         pytest.param(wanted(), seen(tags={}), "isn't tagged ManagedBy=bbws.platform .found None.: set adopt", id="foreign"),
-        pytest.param(wanted(), seen(facts={**FACTS, "runtime": "python3.13"}), "tested with runtime 'python3.13', but fn would run it with 'python3.12'", id="runtime"),
+        pytest.param(
+            wanted(),
+            seen(facts={**FACTS, "runtime": "python3.13"}),
+            "tested with runtime 'python3.13', but fn would run it with 'python3.12'",
+            id="runtime",
+        ),
         pytest.param(wanted(), seen(facts={**FACTS, "architecture": "arm64"}), "tested with architecture 'arm64'", id="architecture"),
         pytest.param(wanted(), seen(facts={**FACTS, "layers": ["tracing"]}), r"tested with layers \['tracing'\]", id="layers"),
         pytest.param(
-            wanted(traffic_steps=(Step(10, 1, 1),), configuration={"role": "another"}), seen(aliases=SERVING), "split between versions with a different role", id="split-role"
+            wanted(traffic_steps=(Step(10, 1, 1),), configuration={"role": "another"}),
+            seen(aliases=SERVING),
+            "split between versions with a different role",
+            id="split-role",
         ),
         pytest.param(
             wanted(traffic_steps=(Step(10, 1, 1),), configuration={"dead_letter_target_arn": "queue"}),
