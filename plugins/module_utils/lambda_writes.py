@@ -92,7 +92,8 @@ def apply(aws: t.Any, want: Desired, change: Change, seen: Seen) -> Seen:
 def undone(aws: t.Any, want: Desired, seen: Seen) -> str:
     live = seen.alias(want.alias)
     if "restored" in aws.notes:
-        return f"{want.alias} serves version {live.version} again, {aws.notes['restored'] - aws.notes['detected']:.1f} s after that was noticed."
+        seconds = aws.notes["restored"] - aws.notes["detected"]
+        return f"{want.alias} serves version {live.version} again, {seconds:.1f} s after that was noticed."
     if live is None:
         return f"{want.alias} doesn't exist yet, so nothing was served and nothing was rolled back."
     ready = goal(want, seen) if seen.release else None
