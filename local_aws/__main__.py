@@ -34,13 +34,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, sentence: str | None, *options: str) -> argparse.ArgumentParser:
+        # Without a sentence it isn't listed: only this package starts it.
         one = commands.add_parser(name, description=sentence, **({"help": sentence} if sentence else {}))
         one.set_defaults(run=run)
         if "seed" in options:
             one.add_argument("--seed", default="empty", help="the state to start in (default: %(default)s)")
-            one.add_argument("--metrics-delay", type=float, default=60.0, metavar="S", help="seconds until metrics show (default: %(default)s)")
+            one.add_argument(
+                "--metrics-delay", type=float, default=60.0, metavar="S", help="seconds until metrics show (default: %(default)s)"
+            )
         if "state" in options:
-            one.add_argument("--state-dir", type=Path, default=ROOT / ".local-aws", metavar="DIR", help="default: .local-aws in the checkout")
+            one.add_argument(
+                "--state-dir", type=Path, default=ROOT / ".local-aws", metavar="DIR", help="default: .local-aws in the checkout"
+            )
         return one
 
     command("start", _start, "Start it in the background and print export lines for the shell's eval.", "seed", "state")

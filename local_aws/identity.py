@@ -108,7 +108,8 @@ def _expired(call: Call) -> Response:
 
 def _denied(call: Call, who: Caller) -> Response:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
-    message = f"User: {who.arn} is not authorized to perform: {call.action} because no identity-based policy allows the {call.action} action"
+    why = f"because no identity-based policy allows the {call.action} action"
+    message = f"User: {who.arn} is not authorized to perform: {call.action} {why}"
     if call.service == "s3":
         return call.error("AccessDenied", message, 403)
     if call.protocol == "ec2":

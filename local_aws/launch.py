@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from local_aws import accounts
+from local_aws.accounts import REGION
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,11 +31,13 @@ def spawn(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> s
 
     An `attached` one ends when its standard input is closed, so it can't outlive its owner.
     """
-    command = [sys.executable, "-m", "local_aws", "serve", "--seed", seed, "--metrics-delay", str(metrics_delay), "--state-dir", str(state_dir)]
+    command = [sys.executable, "-m", "local_aws", "serve", "--seed", seed, "--metrics-delay", str(metrics_delay)]
+    environ = clean_environment()
     process = subprocess.Popen(
-        command + (["--attached"] if attached else []),
+        [*command, "--state-dir", str(state_dir), *(["--attached"] if attached else [])],
         stdin=subprocess.PIPE if attached else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True, env=clean_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+        text=True, start_new_session=True,
+        env=environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))},
     )  # fmt: skip
     assert process.stdout and process.stderr
     if not process.stdout.readline():
@@ -116,7 +119,7 @@ class LocalAWS(Remote):
             core.set_config_variable("config_file", str(self.state_dir / "config"))
             core.set_config_variable("credentials_file", str(self.state_dir / "credentials"))
             self._sessions[env] = boto3.Session(botocore_session=core)
-        return self._sessions[env].client(service, region_name=region or accounts.REGION, config=Config(**config))
+        return self._sessions[env].client(service, region_name=region or REGION, config=Config(**config))
 
     def journal(self, sts: bool = True) -> list[dict[str, Any]]:
         """Every request since the start or the last clearing; see `local_aws/journal.py`. Without `sts`, those to STS are left out."""
@@ -150,6 +153,14 @@ class LocalAWS(Remote):
         """Refuse these IAM actions (`lambda:UpdateAlias`, `lambda:*`), everywhere or in one account; `[]` ends it."""
         self.control("POST", "deny", {"actions": [actions] if isinstance(actions, str) else actions, "account": account})
 
+    def record(
+        self, env: str, namespace: str, metric: str, dimensions: dict[str, str], value: float,
+        unit: str = "Count", at: float | None = None, region: str = REGION,
+    ) -> None:  # fmt: skip
+        """Measure a value of a service's own metric, as `local_aws.metrics.record`; it shows after the metrics' delay."""
+        body = {"account": env, "region": region, "namespace": namespace, "metric": metric, "dimensions": dimensions, "value": value}
+        self.control("POST", "metrics", body | {"unit": unit, "at": at})
+
     def advance(self, seconds: float) -> None:
         """Put the server's clock forward, for metrics under way and for sessions that end."""
         self.control("POST", "clock", {"advance": seconds})
@@ -164,5 +175,5 @@ class LocalAWS(Remote):
         self, services: list[str] | None = None, accounts: list[str] | None = None, region: str | None = None, volatile: bool = False
     ) -> dict[str, Any]:
         """The state as `{account: {service: ...}}`, for comparing the ends of two runs; ids and times only if `volatile`."""
-        query = {"services": ",".join(services or []), "accounts": ",".join(accounts or []), "region": region or globals()["accounts"].REGION}
+        query = {"services": ",".join(services or []), "accounts": ",".join(accounts or []), "region": region or REGION}
         return self.control("GET", "dump?" + urlencode(query | ({"volatile": "1"} if volatile else {})))

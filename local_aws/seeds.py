@@ -94,8 +94,8 @@ class Seeding:
     def _send(self, request: AWSPreparedRequest, **kwargs: Any) -> AWSResponse:
         body = request.body.read() if hasattr(request.body, "read") else request.body
         headers = {name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
-        environ = EnvironBuilder.from_environ(EnvironBuilder(request.url, method=request.method, headers=headers, data=body or b"").get_environ())
-        answer = self._application.respond(environ.get_environ())
+        builder = EnvironBuilder(request.url, method=request.method, headers=headers, data=body or b"")
+        answer = self._application.respond(builder.get_environ())
         return AWSResponse(request.url, answer.status, dict(answer.headers), _Raw(answer.body))
 
 
