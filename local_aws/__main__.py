@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from local_aws import accounts
-from local_aws.launch import ROOT, Failed, LocalAWS, Remote, spawn
+from local_aws.launch import ROOT, Failed, LocalAWS, Remote, read_state, spawn, wait_until_gone
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _running(state_dir: Path) -> dict[str, Any] | None:
     with contextlib.suppress(OSError, ValueError):
-        about = json.loads((state_dir / "server.json").read_text())
+        about = read_state(state_dir)
         Remote(about["url"]).control("GET", "status")
         return about
     return None
@@ -94,6 +94,7 @@ def _stop(args: argparse.Namespace) -> int:
         print("No local AWS runs.", file=sys.stderr)
         return 0
     os.kill(about["pid"], signal.SIGTERM)
+    wait_until_gone(about["pid"])
     (args.state_dir / "server.json").unlink(missing_ok=True)
     return 0
 

@@ -51,6 +51,14 @@ class Response(NamedTuple):
     body: bytes
 
 
+class Refused(Exception):
+    """An extension's refusal, answered in the wire format of whatever service is asked."""
+
+    def __init__(self, code: str, message: str, status: int):
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+
 class Reset(Exception):
     """The connection is to be reset without an answer."""
 

@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,22 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in accounts.UNSET}
 
 
+def read_state(state_dir: Path) -> dict[str, Any]:
+    """What a server wrote about itself: `url`, `pid`, `seed`, `metrics_delay`. Raises OSError if there was none."""
+    return json.loads((state_dir / "server.json").read_text())
+
+
+def wait_until_gone(pid: int, seconds: float = 10.0) -> None:
+    """Wait for the end of a process that isn't ours. Raises TimeoutError."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            if not select.select([descriptor], [], [], seconds)[0]:
+                raise TimeoutError(f"Process {pid} still runs after {seconds} s.")
+        finally:
+            os.close(descriptor)
+
+
 class Remote:
     """A running server, by its address."""
 
@@ -74,7 +91,7 @@ class Remote:
 class LocalAWS(Remote):
     """A local AWS for the length of a `with` block, in a process of its own.
 
-    `seed` names the state it starts in (`python -m local_aws seeds`), or a function as `module:function`. `metrics_delay` is in
+    `seed` names the state it starts in (`python -m local_aws seeds`), or a function as `path/to/file.py:function`. `metrics_delay` is in
     seconds. The state directory (config files, log) is temporary unless given.
     """
 
@@ -91,7 +108,7 @@ class LocalAWS(Remote):
             for pipe in (process.stdout, process.stderr, process.stdin):
                 assert pipe
                 stack.callback(pipe.close)
-            super().__init__(json.loads((self.state_dir / "server.json").read_text())["url"])
+            super().__init__(read_state(self.state_dir)["url"])
             self._stack = stack.pop_all()
         return self
 
@@ -146,7 +163,10 @@ class LocalAWS(Remote):
         self.control("POST", "pid", {"pid": pid, "group": group})
 
     def expire_sessions(self) -> None:
-        """Let every session of an assumed role that exists now be expired. Signing in again works."""
+        """Let every session of an assumed role that exists now be expired. Signing in again works.
+
+        A boto3 session (those behind `client()` too) keeps its keys until they end by themselves, as with AWS.
+        """
         self.control("POST", "expire-sessions")
 
     def deny(self, actions: str | list[str], account: str | None = None) -> None:
@@ -166,7 +186,7 @@ class LocalAWS(Remote):
         self.control("POST", "clock", {"advance": seconds})
 
     def restore(self) -> None:
-        """Go back to the seeded state, on the same address, without journal, faults or denials. Sessions go on."""
+        """Go back to the seeded state on the same address; journal, faults, denials and the clock too. Sessions go on, also expired ones."""
         with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
             self.control("POST", "restore")
         self.control("GET", "status")
