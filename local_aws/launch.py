@@ -186,7 +186,7 @@ class LocalAWS(Remote):
         self.control("POST", "clock", {"advance": seconds})
 
     def restore(self) -> None:
-        """Go back to the seeded state on the same address; journal, faults, denials and the clock too. Sessions go on, also expired ones."""
+        """Go back to the seeded state on the same address; journal, faults, denials and clock too. Sessions go on, also expired ones."""
         with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
             self.control("POST", "restore")
         self.control("GET", "status")
