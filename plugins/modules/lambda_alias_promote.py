@@ -165,12 +165,10 @@ options:
   verify:
     description: How the version and the alias are checked.
     type: dict
-    apply_defaults: true
     suboptions:
       health:
         description: The health event, sent to the published version before the alias moves and through the alias afterwards.
         type: dict
-        apply_defaults: true
         suboptions:
           payload:
             description: The event.
@@ -223,7 +221,6 @@ options:
   abort:
     description: When a release is taken back while its traffic is watched (ROLL-02, W-50).
     type: dict
-    apply_defaults: true
     suboptions:
       max_errors:
         description: Most errors within O(abort.window).
