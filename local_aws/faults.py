@@ -79,7 +79,7 @@ class _Rule:
         at = n_with_sts if spec.get("sts") else n
         fits = (
             spec.get("nth") in (None, at)
-            and spec.get("after", 0) < at
+            and spec.get("after", -1) < at
             and re.fullmatch(spec.get("operation", ".*"), call.name)
             and ("resource" not in spec or re.fullmatch(spec["resource"], call.resource or ""))
             and spec.get("write") in (None, call.write)
