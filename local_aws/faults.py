@@ -200,7 +200,7 @@ def _remembered(call: Call, source: Any, key: Any, forward: Callable[[], Respons
         if call.write:
             if response.status < 400:
                 _state.writes[source] = _state.writes.get(source, 0) + 1
-        elif call.service != "sts" and len(response.body) < 1_000_000:
+        elif call.service != "sts" and len(response.body) < 100_000:
             earlier = [kept for kept in _state.answers.pop(key, []) if kept[0] < at][-1:]
             _state.answers[key] = [*earlier, (at, response)]
             if len(_state.answers) > KEPT_ANSWERS:
