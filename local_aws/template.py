@@ -18,6 +18,7 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from werkzeug.test import EnvironBuilder
 
@@ -52,12 +53,11 @@ def run(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> Non
     about = {"url": server.url(), "pid": os.getpid(), "seed": seed, "metrics_delay": metrics_delay}
     (state_dir / "server.json").write_text(json.dumps(about))
     print(server.url(), flush=True)
-    if not attached:
-        _leave_terminal(state_dir)
+    _turn_output_to_the_log(state_dir)
     signal.signal(signal.SIGTERM, _stop)
     status = control.RESTORE
     while status == control.RESTORE:
-        status = _serve_in_a_copy(listener, application, state_dir, attached)
+        status = _serve_in_a_copy(listener, application, state_dir, about, attached)
 
 
 def _warm_up(application: server.Application) -> None:
@@ -68,7 +68,7 @@ def _warm_up(application: server.Application) -> None:
         application.respond(EnvironBuilder(path, base_url=server.url(), headers=signed, data=b"{}").get_environ())
 
 
-def _leave_terminal(state_dir: Path) -> None:
+def _turn_output_to_the_log(state_dir: Path) -> None:
     log = os.open(state_dir / "log", os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(log, stream)
@@ -79,7 +79,9 @@ def _stop(signum: int, frame: FrameType | None) -> None:
     sys.exit(0)
 
 
-def _serve_in_a_copy(listener: socket.socket, application: server.Application, state_dir: Path, attached: bool) -> int:
+def _serve_in_a_copy(
+    listener: socket.socket, application: server.Application, state_dir: Path, about: dict[str, Any], attached: bool
+) -> int:
     """Fork, serve in the child, and return the child's exit code; whatever the child started dies with it."""
     # The parent holds the write end of `alive`, so the child sees the parent's death; and the other way round with `served`.
     alive_read, alive_write = os.pipe()
@@ -88,7 +90,7 @@ def _serve_in_a_copy(listener: socket.socket, application: server.Application, s
     if not child:
         os.close(alive_write)
         os.close(served_read)
-        _serve(listener, application, state_dir, alive_read)
+        _serve(listener, application, state_dir, about, alive_read)
     os.close(alive_read)
     os.close(served_write)
     with contextlib.suppress(ProcessLookupError):
@@ -105,7 +107,7 @@ def _serve_in_a_copy(listener: socket.socket, application: server.Application, s
         os.close(served_read)
 
 
-def _serve(listener: socket.socket, application: server.Application, state_dir: Path, alive: int) -> None:
+def _serve(listener: socket.socket, application: server.Application, state_dir: Path, about: dict[str, Any], alive: int) -> None:
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -121,7 +123,7 @@ def _serve(listener: socket.socket, application: server.Application, state_dir: 
 
     @control.route("GET", "status")
     def status(*_: object) -> object:
-        return {"pid": os.getpid(), **json.loads((state_dir / "server.json").read_text())}
+        return about
 
     threading.Thread(target=end_with_the_parent, daemon=True).start()
     server.load_sessions(state_dir)
