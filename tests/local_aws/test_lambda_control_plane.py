@@ -40,7 +40,7 @@ def start(seeding: Any) -> None:
 
 @pytest.fixture(scope="module")
 def server():
-    with LocalAWS("tests.local_aws.test_lambda_control_plane:start") as running:
+    with LocalAWS(f"{__file__}:start") as running:
         yield running
 
 

@@ -63,7 +63,7 @@ def start(seeding: Any) -> None:
 
 @pytest.fixture(scope="module")
 def server():
-    with LocalAWS("tests.local_aws.test_lambda_invocation:start", metrics_delay=0) as running:
+    with LocalAWS(f"{__file__}:start", metrics_delay=0) as running:
         yield running
 
 

@@ -32,7 +32,7 @@ def start(seeding: Any) -> None:
 
 @pytest.fixture(scope="module")
 def aws():
-    with LocalAWS("tests.local_aws.test_lambda_services:start") as running:
+    with LocalAWS(f"{__file__}:start") as running:
         yield running
 
 
