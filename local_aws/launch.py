@@ -1,0 +1,168 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Starts a local AWS in a process of its own, and talks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode, urlsplit
+
+from local_aws import accounts
+
+ROOT = Path(__file__).parent.parent
+
+
+class Failed(Exception):
+    """The local AWS did not start; the message says why."""
+
+
+def spawn(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> subprocess.Popen[str]:
+    """Start a server and wait until it can be used. Raises `Failed`.
+
+    An `attached` one ends when its standard input is closed, so it can't outlive its owner.
+    """
+    command = [sys.executable, "-m", "local_aws", "serve", "--seed", seed, "--metrics-delay", str(metrics_delay), "--state-dir", str(state_dir)]
+    process = subprocess.Popen(
+        command + (["--attached"] if attached else []),
+        stdin=subprocess.PIPE if attached else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True, env=clean_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+    )  # fmt: skip
+    assert process.stdout and process.stderr
+    if not process.stdout.readline():
+        raise Failed(process.stderr.read().strip() or "The local AWS ended without a word.")
+    if not attached:
+        process.stdout.close()
+        process.stderr.close()
+    return process
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would lead boto3 elsewhere."""
+    return {name: value for name, value in os.environ.items() if name not in accounts.UNSET}
+
+
+class Remote:
+    """A running server, by its address."""
+
+    def __init__(self, url: str):
+        self.url = url
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request to `/_local_aws/<path>` and return the parsed answer."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, f"/_local_aws/{path}", body=None if body is None else json.dumps(body))
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != 200:
+                raise RuntimeError(f"{method} {path}: {answer.status} {text.decode()}")
+            return json.loads(text)
+
+
+class LocalAWS(Remote):
+    """A local AWS for the length of a `with` block, in a process of its own.
+
+    `seed` names the state it starts in (`python -m local_aws seeds`), or a function as `module:function`. `metrics_delay` is in
+    seconds. The state directory (config files, log) is temporary unless given.
+    """
+
+    def __init__(self, seed: str = "empty", metrics_delay: float = 60.0, state_dir: Path | None = None):
+        self._seed, self._metrics_delay, self._given_dir = seed, metrics_delay, state_dir
+        self._stack = contextlib.ExitStack()
+        self._sessions: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self.state_dir = self._given_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
+            process = spawn(self._seed, self._metrics_delay, self.state_dir, attached=True)
+            stack.callback(process.wait)
+            for pipe in (process.stdout, process.stderr, process.stdin):
+                assert pipe
+                stack.callback(pipe.close)
+            super().__init__(json.loads((self.state_dir / "server.json").read_text())["url"])
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment variables that lead to this server; also remove those of `local_aws.accounts.UNSET`, as `environ` does."""
+        return accounts.environment(self.state_dir)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """A whole environment for a subprocess: this process's, led to this server."""
+        return clean_environment() | self.env
+
+    def client(self, service: str, env: str, region: str | None = None, **config: Any) -> Any:
+        """A boto3 client in the account of `env` (`dev`, `sit`, `prod`); `config` goes to botocore's `Config`."""
+        import boto3
+        import botocore.session
+        from botocore.config import Config
+
+        if env not in self._sessions:
+            core = botocore.session.Session(profile=f"bbws-{env}")
+            core.set_config_variable("config_file", str(self.state_dir / "config"))
+            core.set_config_variable("credentials_file", str(self.state_dir / "credentials"))
+            self._sessions[env] = boto3.Session(botocore_session=core)
+        return self._sessions[env].client(service, region_name=region or accounts.REGION, config=Config(**config))
+
+    def journal(self, sts: bool = True) -> list[dict[str, Any]]:
+        """Every request since the start or the last clearing; see `local_aws/journal.py`. Without `sts`, those to STS are left out."""
+        return [entry for entry in self.control("GET", "journal") if sts or entry["service"] != "sts"]
+
+    def clear_journal(self) -> None:
+        """Forget the requests so far."""
+        self.control("DELETE", "journal")
+
+    def writes(self) -> list[dict[str, Any]]:
+        """The journal's entries that are writes."""
+        return [entry for entry in self.journal() if entry["write"]]
+
+    def faults(self, rules: list[dict[str, Any]]) -> None:
+        """Replace the fault rules; see `local_aws/faults.py`. An empty list lets everything through."""
+        self.control("POST", "faults", {"rules": rules})
+
+    def fired(self) -> list[int]:
+        """How often each of the fault rules has acted."""
+        return self.control("GET", "faults")["fired"]
+
+    def kills(self, pid: int, group: bool = False) -> None:
+        """Let `kill_before` and `kill_after` act on process `pid`, or on its whole process group."""
+        self.control("POST", "pid", {"pid": pid, "group": group})
+
+    def expire_sessions(self) -> None:
+        """Let every session of an assumed role that exists now be expired. Signing in again works."""
+        self.control("POST", "expire-sessions")
+
+    def deny(self, actions: str | list[str], account: str | None = None) -> None:
+        """Refuse these IAM actions (`lambda:UpdateAlias`, `lambda:*`), everywhere or in one account; `[]` ends it."""
+        self.control("POST", "deny", {"actions": [actions] if isinstance(actions, str) else actions, "account": account})
+
+    def advance(self, seconds: float) -> None:
+        """Put the server's clock forward, for metrics under way and for sessions that end."""
+        self.control("POST", "clock", {"advance": seconds})
+
+    def restore(self) -> None:
+        """Go back to the seeded state, on the same address, without journal, faults or denials. Sessions go on."""
+        with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
+            self.control("POST", "restore")
+        self.control("GET", "status")
+
+    def dump(
+        self, services: list[str] | None = None, accounts: list[str] | None = None, region: str | None = None, volatile: bool = False
+    ) -> dict[str, Any]:
+        """The state as `{account: {service: ...}}`, for comparing the ends of two runs; ids and times only if `volatile`."""
+        query = {"services": ",".join(services or []), "accounts": ",".join(accounts or []), "region": region or globals()["accounts"].REGION}
+        return self.control("GET", "dump?" + urlencode(query | ({"volatile": "1"} if volatile else {})))

@@ -1,0 +1,181 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The server: one HTTP address for every service of every account."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.test import run_wsgi_app
+
+from local_aws import control, faults, identity, journal, services
+from local_aws.call import Call, Reset, Response
+
+# moto isn't thread-safe; whoever is in it holds this lock.
+_moto = threading.Lock()
+_inside = threading.local()
+_url = ""
+
+
+def url() -> str:
+    """This server's address, without a slash at its end."""
+    return _url
+
+
+@contextlib.contextmanager
+def unlocked() -> Iterator[None]:
+    """Let other requests into moto while an extension blocks (a handler's process runs, say).
+
+    Objects of moto may have changed when it ends. Does nothing where the lock isn't held (moto used without the server).
+    """
+    held = getattr(_inside, "moto", False)
+    if held:
+        _inside.moto = False
+        _moto.release()
+    try:
+        yield
+    finally:
+        if held:
+            _moto.acquire()
+            _inside.moto = True
+
+
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """Keep every other thread out of moto."""
+    with _moto:
+        _inside.moto = True
+        try:
+            yield
+        finally:
+            _inside.moto = False
+
+
+class Application:
+    """From a request to an answer: control addresses, journal, faults, identity, moto."""
+
+    def __init__(self) -> None:
+        services.install()
+        self._app = DomainDispatcherApplication(create_backend_app)
+
+    def respond(self, environ: dict[str, Any]) -> Response:
+        """The answer to a WSGI request.
+
+        Raises `Reset` where the connection is to be reset instead.
+        """
+        if environ["PATH_INFO"].startswith(control.PREFIX):
+            return control.answer(environ)
+        call = Call.read(environ)
+        entry = journal.enter(call)
+        response = faults.around(call, entry, lambda: self._dispatch(call))
+        entry["status"] = response.status
+        return response
+
+    def _dispatch(self, call: Call) -> Response:
+        with locked():
+            refused = identity.refusal(call)
+            if refused:
+                return refused
+            body, status, headers = run_wsgi_app(self._app, call.environ, buffered=True)
+            return Response(int(status.split()[0]), headers.to_wsgi_list(), b"".join(body))
+
+
+class Handler(MotoRequestHandler):
+    """Writes an answer at once and keeps the connection (werkzeug's own always closes it)."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def handle_expect_100(self) -> bool:
+        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        pass
+
+    def run_wsgi(self) -> None:
+        self.environ = self.make_environ()
+        try:
+            response = self.server.app.respond(self.environ)
+        except Reset:
+            return self._reset()
+        except Exception:
+            logging.getLogger("local_aws").exception("%s %s", self.command, self.path)
+            response = control.as_json({"message": "The local AWS failed; its log tells more."}, 500)
+        try:
+            self._send(response)
+        except ConnectionError:
+            self.close_connection = True
+
+    def _send(self, response: Response) -> None:
+        length = str(len(response.body))
+        self.send_response_only(response.status, _reason(response.status))
+        for name, value in response.headers:
+            if self.command == "HEAD" and name.lower() == "content-length":
+                length = value
+            elif name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        if response.status not in (204, 304):
+            self.send_header("Content-Length", length)
+        head = b"".join(self._headers_buffer) + b"\r\n"
+        self._headers_buffer = []
+        self.wfile.write(head if self.command == "HEAD" else head + response.body)
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Only closing the descriptor itself makes the kernel send a reset: the server would first shut the socket down in order.
+        os.close(self.connection.detach())
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def listen() -> socket.socket:
+    """A listening socket on a free port of this machine; from now on `url()` is its address."""
+    global _url
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    _url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return listener
+
+
+def make(listener: socket.socket, application: Application) -> BaseWSGIServer:
+    """A server with a thread a connection; call its `serve_forever()`."""
+    port = listener.getsockname()[1]
+    return make_server("127.0.0.1", port, application, threaded=True, request_handler=Handler, fd=listener.fileno())  # type: ignore[arg-type]
+
+
+def log_to(path: Path) -> None:
+    """Send what goes wrong to a file, and nothing anywhere else."""
+    logging.basicConfig(filename=path, level=logging.WARNING, force=True, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    for name in ("werkzeug", "botocore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def sessions_file(state_dir: Path) -> Path:
+    """Where sessions wait while a fresh copy of the server takes over."""
+    return state_dir / "sessions.json"
+
+
+def load_sessions(state_dir: Path) -> None:
+    """Take over the sessions that an earlier copy of the server left."""
+    path = sessions_file(state_dir)
+    if path.exists():
+        identity.import_sessions(json.loads(path.read_text()))
+        path.unlink()

@@ -1,0 +1,131 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The process behind a local AWS: it seeds once, then lets forked copies of itself serve.
+
+A copy that is told to restore exits, and the next copy starts from the seeded state on the same address. That takes some
+hundredths of a second, where importing moto and seeding takes seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from werkzeug.test import EnvironBuilder
+
+from local_aws import accounts, control, identity, journal, metrics, seeds, server
+
+WARM = {
+    "sts": ("/?Action=GetCallerIdentity&Version=2011-06-15", {}),
+    "s3": ("/", {}),
+    "lambda": ("/2015-03-31/functions/", {}),
+    "monitoring": ("/", {"X-Amz-Target": "GraniteServiceVersion20100801.DescribeAlarms", "Content-Type": "application/x-amz-json-1.0"}),
+}
+
+
+def run(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> None:
+    """Serve until standard input ends (`attached`) or SIGTERM comes.
+
+    Writes `config`, `credentials`, `server.json` and `log` into `state_dir`; prints the address once it can be used.
+    Raises LookupError for an unknown seed.
+    """
+    state_dir.mkdir(parents=True, exist_ok=True)
+    server.log_to(state_dir / "log")
+    listener = server.listen()
+    accounts.write_files(state_dir, server.url())
+    server.sessions_file(state_dir).unlink(missing_ok=True)
+    application = server.Application()
+    metrics.STORE.delay = 0.0
+    seeds.plant(seed, application, state_dir)
+    metrics.STORE.delay = metrics_delay
+    identity.ACCESS.sessions.clear()
+    journal.clear()
+    _warm_up(application)
+    about = {"url": server.url(), "pid": os.getpid(), "seed": seed, "metrics_delay": metrics_delay}
+    (state_dir / "server.json").write_text(json.dumps(about))
+    print(server.url(), flush=True)
+    if not attached:
+        _leave_terminal(state_dir)
+    signal.signal(signal.SIGTERM, _stop)
+    status = control.RESTORE
+    while status == control.RESTORE:
+        status = _serve_in_a_copy(listener, application, state_dir, attached)
+
+
+def _warm_up(application: server.Application) -> None:
+    """Ask the common services something, so that no copy has to import and build what the first request of each needs."""
+    for service, (path, headers) in WARM.items():
+        scope = f"{accounts.OPERATOR_KEY}/20260101/{accounts.REGION}/{service}/aws4_request"
+        signed = headers | {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+        application.respond(EnvironBuilder(path, base_url=server.url(), headers=signed, data=b"{}").get_environ())
+
+
+def _leave_terminal(state_dir: Path) -> None:
+    log = os.open(state_dir / "log", os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _serve_in_a_copy(listener: socket.socket, application: server.Application, state_dir: Path, attached: bool) -> int:
+    """Fork, serve in the child, and return the child's exit code; whatever the child started dies with it."""
+    # The parent holds the write end of `alive`, so the child sees the parent's death; and the other way round with `served`.
+    alive_read, alive_write = os.pipe()
+    served_read, served_write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(alive_write)
+        os.close(served_read)
+        _serve(listener, application, state_dir, alive_read)
+    os.close(alive_read)
+    os.close(served_write)
+    with contextlib.suppress(ProcessLookupError):
+        os.setpgid(child, child)
+    try:
+        ready, _, _ = select.select([served_read, *([0] if attached else [])], [], [])
+        if served_read not in ready:
+            sys.exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        os.close(alive_write)
+        os.close(served_read)
+
+
+def _serve(listener: socket.socket, application: server.Application, state_dir: Path, alive: int) -> None:
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def end_with_the_parent() -> None:
+        os.read(alive, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    @control.route("POST", "restore")
+    def restore(*_: object) -> None:
+        server.sessions_file(state_dir).write_text(json.dumps(identity.export_sessions()))
+        os._exit(control.RESTORE)
+
+    @control.route("GET", "status")
+    def status(*_: object) -> object:
+        return {"pid": os.getpid(), **json.loads((state_dir / "server.json").read_text())}
+
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    server.load_sessions(state_dir)
+    try:
+        server.make(listener, application).serve_forever()
+    finally:
+        os._exit(1)
