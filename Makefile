@@ -1,14 +1,70 @@
-# make demo: set everything up and promote to SIT on a local AWS
-# make test: set everything up and run every check
+# Only make and a Python >= 3.12 are needed: every target first sets up what it uses. `make help` lists them.
 BIN := $(CURDIR)/.venv/bin
-READY := .ansible/ready
+CALLER_PATH := $(PATH)
+SEED ?= dev-release
+PROMOTE := ansible-playbook playbooks/promote_sit.yml -i inventories/sit
 export PATH := $(BIN):$(PATH)
+# Ansible ignores an ansible.cfg found in a folder that others may write to; one named here it reads.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 
-setup: $(READY)
+help: ## List the targets
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1|/p' Makefile | tr -s '$$' | while IFS='|' read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
 
-$(READY): requirements.lock scripts/setup.sh
+setup: ## Make .venv from requirements.lock; at once when nothing changed
 	@scripts/setup.sh
 
-.PHONY: setup
+demo: setup ## Promote to SIT on a local AWS and leave it running; run it again and nothing changes
+	@scripts/demo.sh $(PROMOTE) $(ARGS)
+
+demo-bad-release: setup ## Show a refused release and one that is rolled back, and check both
+	@$(BIN)/python scripts/demo_bad_release.py $(ARGS)
+
+local-aws: setup ## Start a local AWS; use it as eval "$$(make -s local-aws)"; SEED=name for another scenario
+	@$(BIN)/python -m local_aws start --seed $(SEED)
+	@$(if $(findstring $(BIN):,$(CALLER_PATH)),,echo 'export PATH="$(BIN):$$PATH"')
+
+local-aws-stop: setup ## Stop the local AWS and forget its state
+	@$(BIN)/python -m local_aws stop
+
+test: setup ## Run every check, cheapest first
+	@scripts/test.sh
+
+lint: setup ## Style of Python, YAML, shell, roles and changelog; what must not be in a committed file
+	@scripts/test.sh lint
+
+docs: setup ## Bring docs/traceability.md up to date and check the documentation of plugins and roles
+	@$(BIN)/python scripts/traceability.py
+	@scripts/test.sh docs
+
+sanity: setup ## ansible-test sanity, every test, no ignore file
+	@scripts/test.sh sanity
+
+unit: setup ## Tests of single parts and of the local AWS
+	@scripts/test.sh unit
+
+fault: setup ## Tests under injected faults, the quick selection
+	@scripts/test.sh fault
+
+faults: setup ## Tests under injected faults, the full matrices
+	@$(BIN)/pytest tests/fault --full-matrix
+
+e2e: setup ## The production commands as a user and as AWX run them
+	@scripts/test.sh e2e
+
+molecule: setup ## Every role's Molecule scenario
+	@scripts/test.sh molecule
+
+bench: setup ## Measure what docs/benchmarks.md reports
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: setup ## Pin requirements.in anew in requirements.lock; ARGS=--upgrade for newer versions
+	@scripts/lock.sh $(ARGS)
+
+clean: ## Stop the local AWS and remove all that make has made
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_aws stop || true; fi
+	rm -rf .venv .ansible .local-aws .pytest_cache .ruff_cache .hypothesis build
+
+.PHONY: help setup demo demo-bad-release local-aws local-aws-stop test lint docs sanity unit fault faults e2e molecule bench lock clean

@@ -1,35 +1,50 @@
 #!/bin/sh
-# Makes .venv from requirements.lock and links this checkout where Ansible looks for bbws.platform. Run it again at will.
+# Makes .venv from requirements.lock and links this checkout where Ansible looks for bbws.platform. Done in no time when it is so already.
 set -eu
 cd "$(dirname "$0")/.."
 
-# A pyenv shim answers 127 for a version that is not active, so pyenv's own folders are tried too.
+# What .venv was made from. The folder is part of it: a virtual environment can't be moved.
+state="$(cksum requirements.lock scripts/setup.sh) $PWD"
+stamp=.venv/.made-from
+if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$state" ]; then
+  exit 0
+fi
+
+fits() {
+  "$1" -c 'import sys, venv, ensurepip; sys.version_info >= (3, 12) or sys.exit(1); print(sys._base_executable)' 2>/dev/null
+}
+# The base interpreter is named, not a virtual environment that is active and may be the one about to be replaced. A pyenv shim answers 127 for a version that is not active, so pyenv's own folders are tried too.
 find_python() {
   for candidate in "${PYTHON:-}" python3.13 python3.12 python3.14 python3 \
-      "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9].*/bin/python; do
-    [ -n "$candidate" ] || continue
-    if path=$("$candidate" -c 'import sys, venv, ensurepip; print(sys.executable); sys.exit(sys.version_info < (3, 12))' 2>/dev/null); then
-      echo "$path"
+    "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.1[2-9].*/bin/python; do
+    if [ -n "$candidate" ] && fits "$candidate"; then
       return
     fi
   done
 }
 
-if [ ! -x .venv/bin/python ]; then
+# Everything is said on stderr: stdout belongs to the command that needed the set-up (make -s local-aws).
+if ! fits .venv/bin/python >/dev/null || [ "$(sed 's/.* //' "$stamp" 2>/dev/null)" != "$PWD" ]; then
   python=$(find_python)
   if [ -z "$python" ]; then
-    echo "Python 3.12 or newer with its venv module is needed: install it, or say where it is with PYTHON=/path/to/python3.12 make ..." >&2
+    echo "Python 3.12 or newer with its venv module is needed: install it, or say where it is, as in 'make demo PYTHON=/path/to/python3.12'." >&2
     exit 1
   fi
-  echo "Setting up .venv with $("$python" -V) (once, about half a minute)"
+  echo "Setting up .venv with $("$python" -V), once: half a minute to two minutes" >&2
+  rm -rf .venv
   "$python" -m venv .venv
-fi
-# uv only makes this faster; plain pip does the same.
-if .venv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9' 2>/dev/null; then
-  .venv/bin/uv pip sync --quiet --python .venv/bin/python requirements.lock
 else
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+  echo "Bringing .venv up to date with requirements.lock" >&2
 fi
+rm -f "$stamp"
+
+# uv only makes this faster; plain pip does the same, and knows an index that is set in pip's own configuration.
+pip() {
+  .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input "$@"
+}
+{
+  pip install 'uv>=0.9' 2>/dev/null && .venv/bin/uv pip sync --quiet --python .venv/bin/python requirements.lock 2>/dev/null
+} || pip install --require-hashes -r requirements.lock >&2
 
 # Found from any folder by ansible, python, pytest and molecule alike ...
 site_packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -37,4 +52,4 @@ mkdir -p "$site_packages/ansible_collections/bbws" .ansible/collections/ansible_
 ln -sfn "$PWD" "$site_packages/ansible_collections/bbws/platform"
 # ... and before any copy in ~/.ansible, where ansible-lint and molecule put theirs unless they find this link.
 ln -sfn ../../../.. .ansible/collections/ansible_collections/bbws/platform
-touch .ansible/ready
+echo "$state" >"$stamp"

@@ -174,7 +174,9 @@ def _shift(want: Desired, seen: Seen, ready: Version | None, live: Alias | None)
     if live is not None:
         description = f"version {live.version} before {seen.release.sha256}"
         if not any(BACKUP.fullmatch(alias.name) and alias.description == description for alias in seen.aliases):
-            moves.append(KeepAlias("backup alias", None, f"version {live.version}", prefix="backup", version=live.version, description=description))
+            moves.append(
+                KeepAlias("backup alias", None, f"version {live.version}", prefix="backup", version=live.version, description=description)
+            )
     before = live and _shown(want, seen, live)
     reached = round(100 * live.weights.get(ready.number, 0)) if live and ready else 0
     if not reached:
@@ -218,7 +220,8 @@ def refuse(want: Desired, seen: Seen) -> None:
         raise Refused(f"The package of {release.origin} has {release.size} bytes; Lambda takes at most {PACKAGE_MAX} (250 MB).")
     if release.size > DIRECT_UPLOAD_MAX and not release.s3 and not want.staging_bucket:
         raise Refused(
-            f"The package of {release.origin} has {release.size} bytes; more than {DIRECT_UPLOAD_MAX} (50 MB) go through S3: name staging_bucket."
+            f"The package of {release.origin} has {release.size} bytes; more than {DIRECT_UPLOAD_MAX} (50 MB) go through S3: "
+            "name staging_bucket."
         )
     if latest is None:
         absent = [name for name in REQUIRED_TO_CREATE if not want.configuration.get(name)]
@@ -287,7 +290,9 @@ def plan_rollback(want: Desired, seen: Seen) -> list[Change]:
     if live.version != target or live.weights:
         told = f"Incident backup before rollback from version {live.version} to {target}"
         if not any(INCIDENT.fullmatch(alias.name) and alias.description == told for alias in seen.aliases):
-            moves.append(KeepAlias("incident alias", None, f"version {live.version}", prefix="incident", version=live.version, description=told))
+            moves.append(
+                KeepAlias("incident alias", None, f"version {live.version}", prefix="incident", version=live.version, description=told)
+            )
         reason = f"{ROLLED_BACK}version {live.version}: {want.reason}"[:256]
         moves.append(PointAlias(f"alias {want.alias}", _shown(want, seen, live), {"version": target}, target, 0, reason))
     if moves or verified is None or verified.version != target:

@@ -169,7 +169,14 @@ def settings_of(live: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def request_of(settings: t.Mapping[str, t.Any], environment: t.Mapping[str, str] | None, live: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The UpdateFunctionConfiguration members for the given settings; the rest of a nested member is taken from ``live``."""
-    simple = {"role": "Role", "runtime": "Runtime", "handler": "Handler", "memory_size": "MemorySize", "timeout": "Timeout", "layers": "Layers"}
+    simple = {
+        "role": "Role",
+        "runtime": "Runtime",
+        "handler": "Handler",
+        "memory_size": "MemorySize",
+        "timeout": "Timeout",
+        "layers": "Layers",
+    }
     request: dict[str, t.Any] = {simple[name]: value for name, value in settings.items() if name in simple}
     if "environment_variables" in settings:
         request["Environment"] = {"Variables": dict(environment or {})}
@@ -253,7 +260,9 @@ def _check_names(params: t.Mapping[str, t.Any]) -> None:
         raise Refused("verified_alias must not be the alias that serves.")
     if (params.get("source") or {}).get("qualifier") == "$LATEST" or params.get("target") == "$LATEST":
         raise Refused("$LATEST can change at any time, so it can't be promoted or returned to: name a version number or an alias.")
-    digests = [value for value in ((params.get("source") or {}).get("sha256"), (params.get("artifact") or {}).get("sha256")) if value is not None]
+    digests = [
+        value for value in ((params.get("source") or {}).get("sha256"), (params.get("artifact") or {}).get("sha256")) if value is not None
+    ]
     for digest in digests:
         if not re.fullmatch(r"[A-Za-z0-9+/]{43}=", digest):
             raise Refused(f"sha256 must be Lambda's CodeSha256, 44 characters of base64, not {digest!r}.")

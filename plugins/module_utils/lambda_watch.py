@@ -109,7 +109,9 @@ def watch(aws: t.Any, want: Desired, version: str, seconds: int, min_samples: in
             raise Unfit(f"{want.function}: inconclusive {label}: {seen}, {min_samples} samples are needed.", inconclusive=True)
         if aws.clock.monotonic() - told >= 10:
             told = aws.clock.monotonic()
-            aws.progress(f"{want.function} {label}: {passed:.0f} of {seconds} s, {samples.count(version)} events by this run, metrics: {why}")
+            aws.progress(
+                f"{want.function} {label}: {passed:.0f} of {seconds} s, {samples.count(version)} events by this run, metrics: {why}"
+            )
         aws.clock.pause(ROUND_EVERY)
 
 

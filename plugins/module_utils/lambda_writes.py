@@ -144,7 +144,9 @@ def _source(client: t.Any, source: t.Mapping[str, t.Any]) -> Release:
             raise Refused(f"The source alias {name}:{version} splits its traffic: name the version to promote.")
         version = alias["FunctionVersion"]
         if version == "$LATEST":
-            raise Refused(f"The source alias {name}:{source['qualifier']} names $LATEST, which can change at any time: publish a version first.")
+            raise Refused(
+                f"The source alias {name}:{source['qualifier']} names $LATEST, which can change at any time: publish a version first."
+            )
     function = api.get_function(client, name, version)
     if function is None:
         raise Refused(f"The source function {name} has no version {version}.")
@@ -153,7 +155,8 @@ def _source(client: t.Any, source: t.Mapping[str, t.Any]) -> Release:
         raise Refused(f"{name}:{version} is a container image; this module promotes zip packages.")
     if live.get("State", "Active") != "Active" or live.get("LastUpdateStatus", "Successful") == "Failed":
         why = live.get("StateReason") or live.get("LastUpdateStatusReason") or "no reason given"
-        raise Refused(f"The source {name}:{version} is not healthy: State {live.get('State')}, LastUpdateStatus {live.get('LastUpdateStatus')} ({why}).")
+        state = f"State {live.get('State')}, LastUpdateStatus {live.get('LastUpdateStatus')}"
+        raise Refused(f"The source {name}:{version} is not healthy: {state} ({why}).")
     if source.get("sha256") and source["sha256"] != live["CodeSha256"]:
         raise Refused(f"The source {name}:{version} has CodeSha256 {live['CodeSha256']}, not {source['sha256']} as asked for.")
     settings = settings_of(live)
@@ -226,7 +229,9 @@ def _configure(aws: t.Any, want: Desired, change: Change, seen: Seen) -> Seen:
 
 def _publish_version(aws: t.Any, want: Desired, change: Change, seen: Seen) -> Seen:
     client = aws.client("lambda")
-    made = api.publish_version(client, want.function, seen.release.sha256, seen.revision, f"{seen.release.sha256} from {seen.release.origin}"[:256])
+    made = api.publish_version(
+        client, want.function, seen.release.sha256, seen.revision, f"{seen.release.sha256} from {seen.release.origin}"[:256]
+    )
     number = made["Version"]
     live = poll(
         aws,
@@ -236,7 +241,9 @@ def _publish_version(aws: t.Any, want: Desired, change: Change, seen: Seen) -> S
         want.wait_timeout,
     )
     if live.get("State", "Active") not in ("Active", "Inactive"):
-        raise Refused(f"Version {number} of {want.function} can't run: State {live['State']} ({live.get('StateReason', 'no reason given')}).")
+        raise Refused(
+            f"Version {number} of {want.function} can't run: State {live['State']} ({live.get('StateReason', 'no reason given')})."
+        )
     others = tuple(version for version in seen.versions if version.number != number)
     latest = api.get_function_configuration(client, want.function)
     return replace(_with_latest(seen, latest), versions=(*others, version_of(live)))
@@ -293,7 +300,11 @@ def _point_alias(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     if back:
         aws.notes["restored"] = aws.clock.monotonic()
         aws.notes.setdefault("detected", begun)
-    share = f"{change.weight} % of {want.function} goes to version {ready.number}" if weights else f"{want.function}:{want.alias} serves version {version}"
+    share = (
+        f"{change.weight} % of {want.function} goes to version {ready.number}"
+        if weights
+        else f"{want.function}:{want.alias} serves version {version}"
+    )
     aws.progress(f"{share}{' again' if back else ''}")
     return _with_alias(seen, moved)
 
@@ -304,7 +315,9 @@ def _mark_verified(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen
     return _with_alias(seen, _set_alias(aws, want, want.verified_alias, version, {}, f"verified {digest}", seen.alias(want.verified_alias)))
 
 
-def _set_alias(aws: t.Any, want: Desired, name: str, version: str, weights: dict[str, float], description: str, live: Alias | None) -> Alias:
+def _set_alias(
+    aws: t.Any, want: Desired, name: str, version: str, weights: dict[str, float], description: str, live: Alias | None
+) -> Alias:
     client = aws.client("lambda")
     if live is None:
         return alias_of(api.create_alias(client, want.function, name, version, description[:256]))
@@ -344,7 +357,15 @@ def _check_alias(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     for event in want.verify.smoke:
         demand(aws, want, want.alias, event, label)
     if want.verify.monitor_seconds:
-        watch(aws, want, live.version, want.verify.monitor_seconds, want.verify.min_samples, weighted=False, label=f"after the move to version {live.version}")
+        watch(
+            aws,
+            want,
+            live.version,
+            want.verify.monitor_seconds,
+            want.verify.min_samples,
+            weighted=False,
+            label=f"after the move to version {live.version}",
+        )
     return seen
 
 

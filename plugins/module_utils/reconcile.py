@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: How often the same change is tried again after an answer that doesn't tell whether the write was made.
 ATTEMPTS = 4
@@ -29,7 +29,7 @@ class Change:
     #: Cuts traffic or loses data, and so waits for allow_disruptive.
     disruptive: t.ClassVar[bool] = False
     #: Digest of values that must not be shown, such as environment variables; part of the digest, never of ``shown()``.
-    sealed: str = ""
+    sealed: str = field(default="", kw_only=True)
 
     def shown(self) -> dict[str, t.Any]:
         return {"action": type(self).__name__, "path": self.path, "before": self.before, "after": self.after, "disruptive": self.disruptive}

@@ -13,7 +13,7 @@ from ansible.module_utils.common.parameters import remove_values
 from .reconcile import Failed, Refused
 
 try:
-    import boto3  # pylint: disable=unused-import
+    import boto3  # noqa: F401  pylint: disable=unused-import  (asked for, so that one sentence can say that it is missing)
 
     BOTO3_ERROR = None
 except ImportError:
@@ -22,7 +22,7 @@ except ImportError:
 #: Shorter values than this are ordinary words: hiding them would garble every message.
 SECRET_LENGTH = 6
 
-Core = t.Callable[[t.Mapping[str, t.Any], bool, t.Callable[[str], None]], t.Dict[str, t.Any]]
+Core = t.Callable[[t.Mapping[str, t.Any], bool, t.Callable[[str], None]], dict[str, t.Any]]
 
 
 def run_core(core: Core, params: t.Mapping[str, t.Any], check_mode: bool, progress: t.Callable[[str], None]) -> dict[str, t.Any]:
@@ -65,7 +65,10 @@ def _secrets(params: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _shown(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    shown = {name: "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" if name in ("secret_key", "session_token") and value else value for name, value in params.items()}
+    shown = {
+        name: "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" if name in ("secret_key", "session_token") and value else value
+        for name, value in params.items()
+    }
     if _environment(params):
         hidden = dict.fromkeys(_environment(params), "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
         shown["configuration"] = {**params["configuration"], "environment_variables": hidden}

@@ -22,7 +22,8 @@ author:
 options:
   state:
     description:
-      - V(present) promotes. V(rolled_back) takes O(alias) back to O(target), and keeps what was live in an alias C(incident-YYYYMMDD-HHMMSS).
+      - V(present) promotes. V(rolled_back) takes O(alias) back to O(target).
+      - What was live before a rollback is kept in an alias C(incident-YYYYMMDD-HHMMSS).
     type: str
     choices: [present, rolled_back]
     default: present
@@ -92,7 +93,8 @@ options:
   configuration:
     description:
       - What the version must be configured with. Only what is named is managed; an empty list or dict makes it empty.
-      - To create a function, O(configuration.role), O(configuration.runtime), O(configuration.handler) and O(configuration.architecture) are needed.
+      - To create a function, O(configuration.role), O(configuration.runtime), O(configuration.handler) and
+        O(configuration.architecture) are needed.
     type: dict
     suboptions:
       role:
@@ -206,8 +208,8 @@ options:
         default: false
       monitor_seconds:
         description:
-          - How long errors are watched after the alias has moved, in seconds. From 120 on CloudWatch's metrics judge too; below it no whole minute
-            of metrics fits in, and only the module's own events judge.
+          - How long errors are watched after the alias has moved, in seconds.
+          - From 120 on CloudWatch's metrics judge too; below it no whole minute of metrics fits in, and only the module's own events judge.
         type: int
         default: 30
       min_samples:
@@ -422,7 +424,12 @@ timings:
 """
 
 from ansible_collections.bbws.platform.plugins.module_utils import lambda_writes
-from ansible_collections.bbws.platform.plugins.module_utils.aws.account import Account, connection_argument_spec, reject_placeholders, together
+from ansible_collections.bbws.platform.plugins.module_utils.aws.account import (
+    Account,
+    connection_argument_spec,
+    reject_placeholders,
+    together,
+)
 from ansible_collections.bbws.platform.plugins.module_utils.lambda_release import desired
 from ansible_collections.bbws.platform.plugins.module_utils.reconcile import run
 from ansible_collections.bbws.platform.plugins.module_utils.shell import run_module
@@ -529,7 +536,12 @@ ARGUMENT_SPEC = {
 
 
 def core(params, check_mode, progress):
-    reject_placeholders({name: params.get(name) for name in ("function_name", "source", "artifact", "staging_bucket", "configuration", "expected_account_id")})
+    reject_placeholders(
+        {
+            name: params.get(name)
+            for name in ("function_name", "source", "artifact", "staging_bucket", "configuration", "expected_account_id")
+        }
+    )
     want = desired(params)
     aws = Account(params, progress)
     accounts = [aws]

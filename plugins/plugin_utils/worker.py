@@ -12,7 +12,6 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-
 from ansible_collections.bbws.platform.plugins.module_utils.shell import run_core
 
 display = Display()

@@ -153,7 +153,9 @@ class Account:
     def guard(self) -> None:
         """Refuse, before any other call, unless STS says that this is the account the inventory names (ENV-03)."""
         if not re.fullmatch(r"[0-9]{12}", self.expected or ""):
-            raise Refused(f"expected_account_id of {self.name} must be a string of 12 digits, not {self.expected!r} (quote it in the inventory).")
+            raise Refused(
+                f"expected_account_id of {self.name} must be a string of 12 digits, not {self.expected!r} (quote it in the inventory)."
+            )
         try:
             identity = self.client("sts").get_caller_identity()
         except Exception as error:
@@ -183,12 +185,18 @@ class Account:
             if code in UNKNOWN_CREDENTIALS:
                 return f"{prefix}AWS doesn't know the credentials{self._by()} ({code}): log in ({self._login()}) or correct them."
             if code in DENIED:
-                return f"{prefix}{cause.operation_name} is not allowed to {self.arn or 'this identity'}: {cause.response['Error'].get('Message', code)}"
+                told = cause.response["Error"].get("Message", code)
+                return f"{prefix}{cause.operation_name} is not allowed to {self.arn or 'this identity'}: {told}"
             return f"{prefix}{cause}"
-        if isinstance(cause, (botocore.exceptions.SSOTokenLoadError, botocore.exceptions.UnauthorizedSSOTokenError, botocore.exceptions.TokenRetrievalError)):
+        if isinstance(
+            cause,
+            (botocore.exceptions.SSOTokenLoadError, botocore.exceptions.UnauthorizedSSOTokenError, botocore.exceptions.TokenRetrievalError),
+        ):
             return f"{prefix}the AWS SSO session{self._by()} has expired: log in again ({self._login()}) and run this again."
         if isinstance(cause, botocore.exceptions.ProfileNotFound):
-            return f"{prefix}the AWS profile {self.params.get('profile')!r} is not in the AWS config file: add it, or name role_arn instead."
+            return (
+                f"{prefix}the AWS profile {self.params.get('profile')!r} is not in the AWS config file: add it, or name role_arn instead."
+            )
         if isinstance(cause, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
             return f"{prefix}there are no AWS credentials{self._by()}: log in ({self._login()})."
         if isinstance(cause, botocore.exceptions.BotoCoreError):
@@ -215,7 +223,9 @@ def _assume(session: t.Any, role_arn: str, config: t.Any, region: str | None) ->
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
         client_creator=create_sts, source_credentials=source, role_arn=role_arn, extra_args={"RoleSessionName": "bbws-platform"}
     )
-    session._credentials = botocore.credentials.DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
+    session._credentials = botocore.credentials.DeferredRefreshableCredentials(
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
 
 
 def poll(
@@ -257,7 +267,11 @@ def together(*reads: t.Callable[[], t.Any]) -> list[t.Any]:
 
 def _last(state: t.Any) -> str:
     if isinstance(state, t.Mapping):
-        return ", ".join(f"{key} {value}" for key, value in state.items() if key in ("State", "StateReason", "LastUpdateStatus", "LastUpdateStatusReason"))
+        return ", ".join(
+            f"{key} {value}"
+            for key, value in state.items()
+            if key in ("State", "StateReason", "LastUpdateStatus", "LastUpdateStatusReason")
+        )
     return str(state)
 
 

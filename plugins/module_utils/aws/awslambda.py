@@ -10,9 +10,9 @@ import json
 import typing as t
 
 try:
+    from botocore.awsrequest import AWSRequest
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.httpsession import URLLib3Session
-    from botocore.awsrequest import AWSRequest
 except ImportError:  # the shells say so before anything here is called
     pass
 
@@ -34,7 +34,9 @@ def get_function(client: t.Any, function: str, qualifier: str | None = None) -> 
 
 @read("read the configuration of function {function}", missing=NOT_FOUND)
 def get_function_configuration(client: t.Any, function: str, qualifier: str | None = None) -> dict[str, t.Any] | None:
-    return whole(client.get_function_configuration(FunctionName=function, **_if(Qualifier=qualifier)), CONFIGURATION, "GetFunctionConfiguration")
+    return whole(
+        client.get_function_configuration(FunctionName=function, **_if(Qualifier=qualifier)), CONFIGURATION, "GetFunctionConfiguration"
+    )
 
 
 @read("read alias {alias} of {function}", missing=NOT_FOUND)
@@ -54,15 +56,24 @@ def list_versions(client: t.Any, function: str) -> list[dict[str, t.Any]] | None
 
 
 @write("create function {function}")
-def create_function(client: t.Any, function: str, code: dict[str, t.Any], settings: dict[str, t.Any], tags: dict[str, str]) -> dict[str, t.Any]:
+def create_function(
+    client: t.Any, function: str, code: dict[str, t.Any], settings: dict[str, t.Any], tags: dict[str, str]
+) -> dict[str, t.Any]:
     return whole(client.create_function(FunctionName=function, Code=code, Tags=tags, **settings), CONFIGURATION, "CreateFunction")
 
 
 @write("update the code of {function}")
 def update_function_code(
-    client: t.Any, function: str, code: dict[str, t.Any], revision: str | None = None, architectures: list[str] | None = None, dry_run: bool = False
+    client: t.Any,
+    function: str,
+    code: dict[str, t.Any],
+    revision: str | None = None,
+    architectures: list[str] | None = None,
+    dry_run: bool = False,
 ) -> dict[str, t.Any]:
-    answer = client.update_function_code(FunctionName=function, DryRun=dry_run, **code, **_if(RevisionId=revision, Architectures=architectures))
+    answer = client.update_function_code(
+        FunctionName=function, DryRun=dry_run, **code, **_if(RevisionId=revision, Architectures=architectures)
+    )
     return whole(answer, ("CodeSha256",) if dry_run else CONFIGURATION, "UpdateFunctionCode")
 
 

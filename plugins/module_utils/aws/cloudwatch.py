@@ -27,7 +27,11 @@ def lambda_sums(
     queries = [
         {
             "Id": metric.lower(),
-            "MetricStat": {"Metric": {"Namespace": "AWS/Lambda", "MetricName": metric, "Dimensions": dimensions}, "Period": PERIOD, "Stat": "Sum"},
+            "MetricStat": {
+                "Metric": {"Namespace": "AWS/Lambda", "MetricName": metric, "Dimensions": dimensions},
+                "Period": PERIOD,
+                "Stat": "Sum",
+            },
         }
         for metric in metrics
     ]
@@ -42,4 +46,4 @@ def lambda_sums(
 
 
 def _utc(seconds: float) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)

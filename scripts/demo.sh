@@ -1,0 +1,17 @@
+#!/bin/sh
+# scripts/demo.sh COMMAND...: runs the command on the background local AWS, which is started if none runs, and leaves it running.
+set -eu
+cd "$(dirname "$0")/.."
+exports=$(.venv/bin/python -m local_aws start --seed dev-release)
+eval "$exports"
+echo "A local AWS with a DEV release and SIT runs in the background (state in .local-aws)."
+echo "The production command follows: $*"
+echo
+status=0
+"$@" || status=$?
+cat <<'END'
+
+Look at it: eval "$(make -s local-aws)"; AWS_PROFILE=bbws-sit aws lambda list-aliases --function-name bbws-tenant-instance-management-sit
+Run 'make demo' again and nothing changes; 'make local-aws-stop' ends the local AWS and forgets its state.
+END
+exit $status
