@@ -72,7 +72,7 @@ def demand(aws: t.Any, want: Desired, qualifier: str, event: Event, label: str) 
     wrong, _served = ask(aws, want, qualifier, event)
     if wrong:
         detected(aws)
-        raise Unfit(f"{want.function}: {event.name} through {label} failed: {wrong}.")
+        raise Unfit(f"{want.function}: {event.name} through {label} failed: {wrong.rstrip('.')}.")
 
 
 def watch(aws: t.Any, want: Desired, version: str, seconds: int, min_samples: int, weighted: bool, label: str) -> str:
@@ -93,7 +93,7 @@ def watch(aws: t.Any, want: Desired, version: str, seconds: int, min_samples: in
             wrong, served = ask(aws, want, want.alias, event, samples)
             if wrong and served in (version, None):
                 detected(aws)
-                raise Unfit(f"{want.function}: {event.name} through {want.alias} failed {label}: {wrong}.")
+                raise Unfit(f"{want.function}: {event.name} through {want.alias} failed {label}: {wrong.rstrip('.')}.")
         passed = aws.clock.monotonic() - begun
         if by_metrics and aws.clock.monotonic() - looked >= LOOK_EVERY:
             looked = aws.clock.monotonic()

@@ -47,7 +47,7 @@ from .lambda_release import (
 from .lambda_watch import demand, watch
 from .reconcile import Change, Refused, Uncertain
 
-__all__ = ["apply", "observe", "plan", "result", "undo"]
+__all__ = ["apply", "observe", "plan", "result", "undo", "undone"]
 
 
 def observe(aws: t.Any, want: Desired) -> Seen:
@@ -81,7 +81,25 @@ def observe(aws: t.Any, want: Desired) -> Seen:
 
 
 def apply(aws: t.Any, want: Desired, change: Change, seen: Seen) -> Seen:
-    return MAKERS[type(change)](aws, want, change, seen)
+    begun = aws.clock.monotonic()
+    try:
+        return MAKERS[type(change)](aws, want, change, seen)
+    finally:
+        name, seconds = type(change).__name__, aws.notes.setdefault("seconds", {})
+        seconds[name] = seconds.get(name, 0.0) + aws.clock.monotonic() - begun
+
+
+def undone(aws: t.Any, want: Desired, seen: Seen) -> str:
+    live = seen.alias(want.alias)
+    if "restored" in aws.notes:
+        seconds = aws.notes["restored"] - aws.notes["detected"]
+        return f"{want.alias} serves version {live.version} again, {seconds:.1f} s after that was noticed."
+    if live is None:
+        return f"{want.alias} doesn't exist yet, so nothing was served and nothing was rolled back."
+    ready = goal(want, seen) if seen.release else None
+    if ready and live.version == ready.number:
+        return f"{want.alias} serves version {live.version}, and there is no earlier version to roll back to."
+    return f"{want.alias} serves version {live.version} as before."
 
 
 def result(aws: t.Any, want: Desired, seen: Seen) -> dict[str, t.Any]:

@@ -75,6 +75,9 @@ class Resource(t.Protocol):
     def undo(self, want: t.Any, seen: t.Any) -> list[t.Any]:
         """The changes that take an unfit state back; empty when there is nothing to take back."""
 
+    def undone(self, aws: t.Any, want: t.Any, seen: t.Any) -> str:
+        """One sentence on what serves after an unfit state was taken back, or why nothing was taken back."""
+
     def result(self, aws: t.Any, want: t.Any, seen: t.Any) -> dict[str, t.Any]:
         """What the module returns besides the plan."""
 
@@ -175,6 +178,7 @@ class _Run:
             self.write(self.resource.undo(self.want, self.seen), self.resource.undo)
         except Unfit as worse:
             told += f" What it was taken back to isn't fit either: {worse}"
+        told += f" {self.resource.undone(self.aws, self.want, self.seen)}"
         raise Failed(told, inconclusive=unfit.inconclusive, **self.report(self.done)) from unfit
 
     def report(self, changes: list[Change]) -> dict[str, t.Any]:

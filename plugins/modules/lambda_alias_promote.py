@@ -418,7 +418,9 @@ latest_differs:
   returned: when it differs
   type: str
 timings:
-  description: Seconds; C(restored_after_detection) is the time from the failed check to the alias serving the old version again.
+  description:
+    - Seconds by kind of change.
+    - C(restored_after_detection) is the time from the failed check to the alias serving the old version again.
   returned: when it was looked at
   type: dict
 """

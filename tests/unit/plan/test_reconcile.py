@@ -61,7 +61,14 @@ def resource(kind=Set, undo=lambda want, seen: []):
             raise error
         return {**seen, change.path: change.after}
 
-    return SimpleNamespace(observe=lambda cloud, want: dict(cloud), plan=plan, apply=apply, undo=undo, result=lambda *_: {"told": True})
+    return SimpleNamespace(
+        observe=lambda cloud, want: dict(cloud),
+        plan=plan,
+        apply=apply,
+        undo=undo,
+        undone=lambda *_: "b serves again.",
+        result=lambda *_: {"told": True},
+    )
 
 
 def test_check_mode_writes_nothing_and_shows_the_plan_that_the_run_then_makes():
@@ -141,7 +148,7 @@ def test_what_is_unfit_is_taken_back_before_the_run_fails():
     with pytest.raises(Failed) as failed:
         run(resource(undo=lambda want, seen: [Set("a", 2, 1)] if cloud["a"] == 2 else []), cloud, Want(a=2), check_mode=False)
     assert cloud == {"a": 1}
-    assert failed.value.result["msg"] == "a is ill"
+    assert failed.value.result["msg"] == "a is ill b serves again."
     assert [change["after"] for change in failed.value.result["changes"]] == [1]
 
 
