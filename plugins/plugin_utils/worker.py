@@ -11,10 +11,15 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader, test_loader
 from ansible.utils.display import Display
 from ansible_collections.bbws.platform.plugins.module_utils.shell import run_core
 
 display = Display()
+
+# Workers are forked from the process that imports this file, so what it has loaded isn't loaded again for each task and host.
+filter_loader.get("ansible.builtin.default")
+test_loader.get("ansible.builtin.defined")
 
 
 class WorkerAction(ActionBase):
