@@ -206,7 +206,10 @@ def sentence(services: t.Sequence[t.Mapping[str, t.Any]]) -> str:
 OUTCOMES = {
     "rolled back": ("1 service was rolled back", "{count} services were rolled back"),
     "failed": ("1 service failed half way", "{count} services failed half way"),
-    "refused": ("1 release was refused, and its service serves what it did before", "{count} releases were refused, and their services serve what they did before"),
+    "refused": (
+        "1 release was refused, and its service serves what it did before",
+        "{count} releases were refused, and their services serve what they did before",
+    ),
     "would change": ("1 service would change", "{count} services would change"),
     "promoted": ("1 service was promoted", "{count} services were promoted"),
     "created": ("1 service was created", "{count} services were created"),
@@ -217,7 +220,9 @@ OUTCOMES = {
 
 def table(services: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     rows = [("service", "version", "digest", "outcome", "seconds")]
-    rows += [(service["service"], _versions(service), _short(service), _outcome(service), f"{service['seconds']:.1f}") for service in services]
+    rows += [
+        (service["service"], _versions(service), _short(service), _outcome(service), f"{service['seconds']:.1f}") for service in services
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -24,7 +24,9 @@ class Probe:
 
 #: No metric of this name or time exists: the answer is empty, whoever may ask gets it.
 NO_METRIC = {
-    "MetricDataQueries": [{"Id": "none", "MetricStat": {"Metric": {"Namespace": "bbws/preflight", "MetricName": "None"}, "Period": 60, "Stat": "Sum"}}],
+    "MetricDataQueries": [
+        {"Id": "none", "MetricStat": {"Metric": {"Namespace": "bbws/preflight", "MetricName": "None"}, "Period": 60, "Stat": "Sum"}}
+    ],
     "StartTime": "2026-01-01T00:00:00Z",
     "EndTime": "2026-01-01T00:01:00Z",
 }
