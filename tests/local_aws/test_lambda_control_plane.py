@@ -282,7 +282,6 @@ def downloaded(api: Any, function: str, **arguments: str) -> bytes:
         return answer.read()
 
 
-@pytest.mark.req("LAM-07")
 def test_the_code_location_answers_the_uploaded_bytes_of_each_version(api, function, settle):
     version = api.publish_version(FunctionName=function)["Version"]
     api.update_function_code(FunctionName=function, ZipFile=package("x = 2"))
@@ -340,6 +339,21 @@ def test_a_package_too_large_for_a_request_or_unzipped_is_refused(aws, api, func
     where = {"FunctionName": function, "S3Bucket": "large"}
     assert "Unzipped size" in refused(api.update_function_code, "InvalidParameterValueException", 400, **where, S3Key="too-large")
     assert api.update_function_code(**where, S3Key="fits")["CodeSize"] == len(too_large)
+
+
+def test_a_refused_update_leaves_no_trace(api, function):
+    before = configuration(api, function, "$LATEST")
+    refused(
+        api.update_function_code,
+        "InvalidParameterValueException",
+        400,
+        FunctionName=function,
+        Architectures=["arm64"],
+        ZipFile=b"not a zip",
+    )
+    layers = ["arn:aws:lambda:af-south-1:536580886816:layer:missing:1"]
+    refused(api.update_function_configuration, "ResourceNotFoundException", 404, FunctionName=function, Timeout=9, Layers=layers)
+    assert configuration(api, function, "$LATEST") == before
 
 
 @pytest.mark.parametrize("content", [b"not a zip", zipped({})])
