@@ -10,8 +10,8 @@ type: aggregate
 short_description: Sum up what a run promoted, left alone, refused and took back
 version_added: 0.1.0
 description:
-  - At the end of a playbook that ran M(bbws.platform.lambda_alias_promote), also of one that failed, prints a line for each service with its versions,
-    digest, outcome and seconds, and one plain sentence.
+  - At the end of a playbook that ran M(bbws.platform.lambda_alias_promote), also of one that failed, prints a line for each service with
+    its versions, digest, outcome and seconds, and one plain sentence.
   - Writes the same as JSON.
   - Says nothing in other runs, and never changes the exit code, which Ansible makes non-zero when a task failed.
 author:
@@ -38,7 +38,6 @@ import time
 import typing as t
 
 from ansible.plugins.callback import CallbackBase
-from ansible.utils.display import Display
 
 PROMOTE = "bbws.platform.lambda_alias_promote"
 PREFLIGHT = "bbws.platform.preflight_info"
@@ -52,6 +51,8 @@ KEPT = (
     "code_sha256",
     "source",
     "verified_version",
+    "state",
+    "last_modified",
     "backup_alias",
     "incident_alias",
     "inconclusive",
@@ -60,8 +61,8 @@ KEPT = (
     "changes",
     "timings",
 )
-
-display = Display()
+#: What the first of a service's steps tells: its other steps only take it back.
+WANTED = ("from_version", "release_version", "code_sha256", "source", "requested")
 
 
 class CallbackModule(CallbackBase):
@@ -82,7 +83,9 @@ class CallbackModule(CallbackBase):
         self._playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
-        self._begun[host.get_name(), task._uuid] = time.monotonic()
+        if _action(task) == PROMOTE:
+            self._begun[host.get_name(), task._uuid] = time.monotonic()
+            self._steps.setdefault(host.get_name(), [])
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         self._note(result, failed=False)
@@ -92,36 +95,29 @@ class CallbackModule(CallbackBase):
 
     def _note(self, result: t.Any, failed: bool) -> None:
         task, host = result._task, result._host.get_name()
-        action = task.resolved_action or task.action
-        if action == PREFLIGHT:
+        if _action(task) == PREFLIGHT:
             self._preflight_failed = self._preflight_failed or failed
-        if action != PROMOTE:
+        if (host, task._uuid) not in self._begun:
             return
-        seconds = time.monotonic() - self._begun.get((host, task._uuid), time.monotonic())
-        told = result._result
-        requested = task.args.get("state") == "rolled_back"
+        told, requested = result._result, task.args.get("state") == "rolled_back"
         step = {name: told[name] for name in KEPT if told.get(name) is not None}
         step["outcome"] = outcome_of(told, failed, bool(task.check_mode), requested)
-        step["seconds"] = round(seconds, 1)
+        step["requested"] = "rollback" if requested else "promotion"
+        step["seconds"] = round(time.monotonic() - self._begun[host, task._uuid], 1)
         if failed:
             step["msg"] = str(told.get("msg", ""))
-        self._steps.setdefault(host, []).append(step)
+        self._steps[host].append(step)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
-        if not self._steps:
+        steps = {host: taken for host, taken in self._steps.items() if taken}
+        if not steps:
             if self._preflight_failed:
                 self._display.display("Nothing was changed: the preflight stopped the run.")
             return
-        report = summary(self._playbook, self._steps)
+        report = summary(self._playbook, steps)
         self._display.banner("SUMMARY")
-        for line in table(report["services"]):
+        for line in (*table(report["services"]), "", *remarks(report["services"]), report["sentence"]):
             self._display.display(line)
-        self._display.display("")
-        for service in report["services"]:
-            for told in (service.get("msg"), service.get("latest_differs")):
-                if told:
-                    self._display.display(f"{service['service']}: {told}")
-        self._display.display(report["sentence"])
         self._write(report)
 
     def _write(self, report: dict[str, t.Any]) -> None:
@@ -163,58 +159,62 @@ def outcome_of(told: t.Mapping[str, t.Any], failed: bool, check_mode: bool, requ
 
 
 def summary(playbook: str, steps: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> dict[str, t.Any]:
-    """The report: for each service its last step, from the version that its first step found, with the seconds of all."""
+    """The report: for each service what its last step left, from what its first step found and with what that wanted."""
     services = []
     for host, taken in steps.items():
-        last = dict(taken[-1])
-        if len(taken) > 1 and taken[0].get("from_version"):
-            last["from_version"] = taken[0]["from_version"]
-        last["seconds"] = round(sum(step["seconds"] for step in taken), 1)
-        services.append({"service": host, **last})
+        service: dict[str, t.Any] = {"service": host}
+        for step in taken:
+            service.update(step)
+        service.update({name: value for name, value in taken[0].items() if name in WANTED})
+        service["seconds"] = round(sum(step["seconds"] for step in taken), 1)
+        if service["outcome"] == "refused" and service.get("from_version") != service.get("to_version"):
+            service["outcome"] = "failed"  # the first step moved the alias, and the second couldn't take it back
+        services.append(service)
     return {"playbook": playbook, "sentence": sentence(services), "services": services}
 
 
-WORDS = (
-    ("rolled back", "{} rolled back"),
-    ("failed", "{} failed half way"),
-    ("refused", "{} refused, and still serve{} what {} did before"),
-    ("would change", "{} would change"),
-    ("promoted", "{} promoted"),
-    ("created", "{} created"),
-    ("updated", "{} updated, serving the same version"),
-)
+def remarks(services: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[str]:
+    """What somebody must know or do."""
+    for service in services:
+        if service.get("msg"):
+            yield f"{service['service']}: {service['msg']}"
+    differing = [service for service in services if service.get("latest_differs")]
+    if len(differing) == 1:
+        yield differing[0]["latest_differs"]
+    elif differing:
+        names = ", ".join(service["service"] for service in differing)
+        yield f"$LATEST of {names} still holds other code than the alias serves: don't deploy from it (W-51)."
 
 
 def sentence(services: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     """What the run came to, worst first."""
-    by = {}
+    names: dict[str, list[str]] = {}
     for service in services:
-        by.setdefault(service["outcome"], []).append(service["service"])
-    if set(by) == {"unchanged"}:
-        return "Nothing changed: every service already serves its release."
-    told = []
-    for outcome, text in OUTCOMES.items():
-        names = by.get(outcome)
-        if names:
-            told.append(text[len(names) > 1].format(count=len(names)) + f": {', '.join(names)}.")
-    if "would change" in by:
-        told.append("Nothing was written.")
-    return " ".join(told)
+        names.setdefault(service["outcome"], []).append(service["service"])
+    if set(names) == {"unchanged"}:
+        rollback = all(service["requested"] == "rollback" for service in services)
+        return f"Nothing changed: every service already serves {'what it was to return to' if rollback else 'its release'}."
+    told = [
+        f"{text[len(names[outcome]) > 1].format(len(names[outcome]))}: {', '.join(names[outcome])}."
+        for outcome, text in OUTCOMES.items()
+        if outcome in names
+    ]
+    return " ".join(told + ["Nothing was written."] * ("would change" in names))
 
 
 #: A sentence for one service, and for more.
 OUTCOMES = {
-    "rolled back": ("1 service was rolled back", "{count} services were rolled back"),
-    "failed": ("1 service failed half way", "{count} services failed half way"),
+    "rolled back": ("1 service was rolled back", "{} services were rolled back"),
+    "failed": ("1 service failed half way", "{} services failed half way"),
     "refused": (
         "1 release was refused, and its service serves what it did before",
-        "{count} releases were refused, and their services serve what they did before",
+        "{} releases were refused, and their services serve what they did before",
     ),
-    "would change": ("1 service would change", "{count} services would change"),
-    "promoted": ("1 service was promoted", "{count} services were promoted"),
-    "created": ("1 service was created", "{count} services were created"),
-    "updated": ("1 service was updated and serves the same version", "{count} services were updated and serve the same version"),
-    "unchanged": ("1 service already serves its release", "{count} services already serve their release"),
+    "would change": ("1 service would change", "{} services would change"),
+    "promoted": ("1 service was promoted", "{} services were promoted"),
+    "created": ("1 service was created", "{} services were created"),
+    "updated": ("1 service was updated and serves the same version", "{} services were updated and serve the same version"),
+    "unchanged": ("1 service already serves its release", "{} services already serve their release"),
 }
 
 
@@ -229,8 +229,11 @@ def table(services: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
 
 def _versions(service: t.Mapping[str, t.Any]) -> str:
     before, after = service.get("from_version"), service.get("to_version")
+    wanted = service.get("release_version")
+    if service["outcome"] in ("refused", "rolled back", "failed") and before == after and wanted not in (None, after):
+        return f"{after or 'none'} (not {wanted})"
     if before == after:
-        return before or "-"
+        return before or "none"
     return f"{before or 'none'} -> {after or 'none'}"
 
 
@@ -240,7 +243,11 @@ def _short(service: t.Mapping[str, t.Any]) -> str:
 
 def _outcome(service: t.Mapping[str, t.Any]) -> str:
     seconds = (service.get("timings") or {}).get("restored_after_detection")
-    return f"rolled back in {seconds:.1f} s" if service["outcome"] == "rolled back" and seconds is not None else service["outcome"]
+    return f"rolled back in {seconds:.2f} s" if service["outcome"] == "rolled back" and seconds is not None else service["outcome"]
+
+
+def _action(task: t.Any) -> str:
+    return task.resolved_action or task.action
 
 
 def _utc(seconds: float) -> str:

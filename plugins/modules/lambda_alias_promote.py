@@ -394,6 +394,14 @@ verified_version:
   description: Last version whose checks through the alias passed.
   returned: when it was looked at
   type: str
+state:
+  description: State of the function, V(Active) when it can run; null while it doesn't exist.
+  returned: when it was looked at
+  type: str
+last_modified:
+  description: When the function was last changed, as AWS writes it.
+  returned: when it was looked at
+  type: str
 backup_alias:
   description: Backup alias that this run made.
   returned: when it was looked at
