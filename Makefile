@@ -19,7 +19,7 @@ demo: setup ## Promote to SIT on a local AWS and leave it running; run it again 
 	@scripts/demo.sh $(PROMOTE) $(ARGS)
 
 demo-bad-release: setup ## Show a refused release and one that is rolled back, and check both
-	@$(BIN)/python scripts/demo_bad_release.py $(ARGS)
+	@$(BIN)/python -m scripts.demo_bad_release $(ARGS)
 
 local-aws: setup ## Start a local AWS; use it as eval "$$(make -s local-aws)"; SEED=name for another scenario
 	@$(BIN)/python -m local_aws start --seed $(SEED)

@@ -48,7 +48,7 @@ def peer(aws: LocalAWS, folder: Path, hosts: int) -> Run:
     where = folder / f"peer-{hosts}.yml"
     where.write_text(yaml.safe_dump(listed))
     command = ["ansible-playbook", "bench/peer_lambda.yml", "-i", str(where), "--forks", FORKS, "-e", f"package={package}"]
-    return must(run(aws, command, ANSIBLE_CALLBACKS_ENABLED=""))
+    return must(run(aws, command))
 
 
 def floor(aws: LocalAWS, folder: Path, hosts: int) -> Run:

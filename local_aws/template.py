@@ -24,6 +24,8 @@ from werkzeug.test import EnvironBuilder
 
 from local_aws import accounts, control, identity, journal, metrics, seeds, server
 
+HANDOVER = "handover.json"
+Sessions = list[dict[str, Any]]
 WARM = {
     "sts": ("/?Action=GetCallerIdentity&Version=2011-06-15", {}),
     "s3": ("/", {}),
@@ -42,13 +44,12 @@ def run(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> Non
     server.log_to(state_dir / "log")
     listener = server.listen()
     accounts.write_files(state_dir, server.url())
-    server.sessions_file(state_dir).unlink(missing_ok=True)
+    (state_dir / HANDOVER).unlink(missing_ok=True)
     application = server.Application()
     metrics.STORE.delay = 0.0
     seeds.plant(seed, application, state_dir)
     _warm_up(application)
     metrics.STORE.delay = metrics_delay
-    identity.ACCESS.sessions.clear()
     journal.clear()
     about = {"url": server.url(), "pid": os.getpid(), "seed": seed, "metrics_delay": metrics_delay}
     (state_dir / "server.json").write_text(json.dumps(about))
@@ -57,7 +58,8 @@ def run(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> Non
     signal.signal(signal.SIGTERM, _stop)
     status = control.RESTORE
     while status == control.RESTORE:
-        status = _serve_in_a_copy(listener, application, state_dir, about, attached)
+        sessions = _take_over(application, state_dir)
+        status = _serve_in_a_copy(listener, application, state_dir, about, sessions, attached)
 
 
 def _warm_up(application: server.Application) -> None:
@@ -66,6 +68,17 @@ def _warm_up(application: server.Application) -> None:
         scope = f"{accounts.OPERATOR_KEY}/20260101/{accounts.REGION}/{service}/aws4_request"
         signed = headers | {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
         application.respond(EnvironBuilder(path, base_url=server.url(), headers=signed, data=b"{}").get_environ())
+
+
+def _take_over(application: server.Application, state_dir: Path) -> Sessions:
+    """The sessions that the copy before this one left; what it had to import and build is ready in all later ones."""
+    path = state_dir / HANDOVER
+    if not path.exists():
+        return []
+    handover = json.loads(path.read_text())
+    path.unlink()
+    application.prepare(handover["known"])
+    return handover["sessions"]
 
 
 def _turn_output_to_the_log(state_dir: Path) -> None:
@@ -80,7 +93,7 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 
 
 def _serve_in_a_copy(
-    listener: socket.socket, application: server.Application, state_dir: Path, about: dict[str, Any], attached: bool
+    listener: socket.socket, application: server.Application, state_dir: Path, about: dict[str, Any], sessions: Sessions, attached: bool
 ) -> int:
     """Fork, serve in the child, and return the child's exit code; whatever the child started dies with it."""
     # The parent holds the write end of `alive`, so the child sees the parent's death; and the other way round with `served`.
@@ -90,13 +103,13 @@ def _serve_in_a_copy(
     if not child:
         os.close(alive_write)
         os.close(served_read)
-        _serve(listener, application, state_dir, about, alive_read)
+        _serve(listener, application, state_dir, about, sessions, alive_read)
     os.close(alive_read)
     os.close(served_write)
     with contextlib.suppress(ProcessLookupError):
         os.setpgid(child, child)
     try:
-        ready, _, _ = select.select([served_read, *([0] if attached else [])], [], [])
+        ready = select.select([served_read, *([0] if attached else [])], [], [])[0]
         if served_read not in ready:
             sys.exit(0)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -107,7 +120,9 @@ def _serve_in_a_copy(
         os.close(served_read)
 
 
-def _serve(listener: socket.socket, application: server.Application, state_dir: Path, about: dict[str, Any], alive: int) -> None:
+def _serve(
+    listener: socket.socket, application: server.Application, state_dir: Path, about: dict[str, Any], sessions: Sessions, alive: int
+) -> None:
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -118,7 +133,8 @@ def _serve(listener: socket.socket, application: server.Application, state_dir: 
 
     @control.route("POST", "restore")
     def restore(*_: object) -> None:
-        server.sessions_file(state_dir).write_text(json.dumps(identity.export_sessions()))
+        handover = {"sessions": identity.export_sessions(), "known": application.known()}
+        (state_dir / HANDOVER).write_text(json.dumps(handover))
         os._exit(control.RESTORE)
 
     @control.route("GET", "status")
@@ -126,7 +142,7 @@ def _serve(listener: socket.socket, application: server.Application, state_dir: 
         return about
 
     threading.Thread(target=end_with_the_parent, daemon=True).start()
-    server.load_sessions(state_dir)
+    identity.import_sessions(sessions)
     try:
         server.make(listener, application).serve_forever()
     finally:

@@ -28,7 +28,7 @@ pyenv=${PYENV_ROOT:-${HOME:-}/.pyenv}
 home=$checkout/.ansible/home
 mkdir -p "$home/.config/pip" "$home/.ansible/test/cache"
 {
-  printf '[global]\nquiet = 1\n'
+  printf '[global]\nquiet = 2\n'
   python -m pip config list | sed -n "s/^.*\.\([a-z-]*\)='\(.*\)'\$/\1 = \2/p" | sed 's/\\n/ /g' | sort -u -k 1,1
 } >"$home/.config/pip/pip.conf"
 export HOME="$home"

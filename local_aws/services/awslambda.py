@@ -287,9 +287,9 @@ def update_function_configuration(
     expect_idle(fn)
     if "Role" in body:
         _expect_role(fn, body["Role"])
-    before = _snapshot(serving(fn))
-    fn.update_configuration(body)
-    begin(fn, "update", before)
+    changed = _snapshot(fn)
+    changed.update_configuration(body)
+    _become(fn, changed)
     return fn.get_configuration()
 
 
@@ -301,16 +301,21 @@ def update_function_code(
     fn = _unpublished(self, function_name)
     expect_revision(body.get("RevisionId"), fn.progress.revision)
     expect_idle(fn)
-    before = _snapshot(serving(fn))
-    changed = _snapshot(fn) if body.get("DryRun") else fn
+    changed = _snapshot(fn)
+    changed.architectures = body.get("Architectures", fn.architectures)
     changed._set_function_code({name: value for name, value in body.items() if name != "DryRun"})
-    if "Architectures" in body:
-        changed.architectures = body["Architectures"]
     if body.get("DryRun"):
         changed.progress = fn.progress
         return changed.get_configuration()
-    begin(fn, "update", before)
+    _become(fn, changed)
     return (publish(self._lambdas, fn) if body.get("Publish") else fn).get_configuration()
+
+
+def _become(fn: LambdaFunction, changed: LambdaFunction) -> None:
+    """Starts the update of a function to what a copy of it was changed to, so that a request refused half way leaves no trace."""
+    before = _snapshot(serving(fn))
+    vars(fn).update(vars(changed))
+    begin(fn, "update", before)
 
 
 def _unpublished(backend: LambdaBackend, name: str) -> LambdaFunction:
@@ -689,7 +694,7 @@ class _policy_revision:
     def __enter__(self) -> None:
         self.fn.policy.revision = self.fn.progress.revision
 
-    def __exit__(self, kind: Any, *_: object) -> None:
+    def __exit__(self, kind: Any, *_error: object) -> None:
         if kind is None:
             touch(self.fn)
         self.fn.policy.revision = self.fn.progress.revision
@@ -707,7 +712,7 @@ def page(items: list[tuple[Any, dict[str, Any]]], response: LambdaResponse, name
     except ValueError:
         raise invalid("Invalid Marker") from None
     left = [(key, item) for key, item in sorted(items, key=lambda pair: pair[0]) if after is None or list(key) > after]
-    answer: dict[str, Any] = {name: [item for _, item in left[:size]]}
+    answer: dict[str, Any] = {name: [item for _key, item in left[:size]]}
     if len(left) > size:
         answer["NextMarker"] = base64.urlsafe_b64encode(json.dumps(left[size - 1][0]).encode()).decode()
     return json.dumps(answer)

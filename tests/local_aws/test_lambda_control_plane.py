@@ -240,7 +240,7 @@ def test_the_waiters_of_botocore_poll_until_it_is_done(aws, settle, waiter):
             arguments["Qualifier"] = api.publish_version(FunctionName=function)["Version"]
     polls = []
 
-    def count(**_: Any) -> None:
+    def count(**_event: Any) -> None:
         polls.append(1)
         if len(polls) == 3:
             settle()
@@ -282,7 +282,6 @@ def downloaded(api: Any, function: str, **arguments: str) -> bytes:
         return answer.read()
 
 
-@pytest.mark.req("LAM-07")
 def test_the_code_location_answers_the_uploaded_bytes_of_each_version(api, function, settle):
     version = api.publish_version(FunctionName=function)["Version"]
     api.update_function_code(FunctionName=function, ZipFile=package("x = 2"))
@@ -308,7 +307,7 @@ def test_code_comes_from_the_named_version_of_an_object_in_another_account(aws, 
     s3 = aws.client("s3", "sit")
     s3.create_bucket(Bucket="staging", CreateBucketConfiguration={"LocationConstraint": "af-south-1"})
     s3.put_bucket_versioning(Bucket="staging", VersioningConfiguration={"Status": "Enabled"})
-    first, _ = (s3.put_object(Bucket="staging", Key="a.zip", Body=package(text))["VersionId"] for text in ("x = 1", "x = 2"))
+    first, _second = (s3.put_object(Bucket="staging", Key="a.zip", Body=package(text))["VersionId"] for text in ("x = 1", "x = 2"))
     where = {"FunctionName": function, "S3Bucket": "staging", "S3Key": "a.zip"}
     assert api.update_function_code(**where, S3ObjectVersion=first)["CodeSha256"] == sha(package("x = 1"))
     settle()
@@ -340,6 +339,21 @@ def test_a_package_too_large_for_a_request_or_unzipped_is_refused(aws, api, func
     where = {"FunctionName": function, "S3Bucket": "large"}
     assert "Unzipped size" in refused(api.update_function_code, "InvalidParameterValueException", 400, **where, S3Key="too-large")
     assert api.update_function_code(**where, S3Key="fits")["CodeSize"] == len(too_large)
+
+
+def test_a_refused_update_leaves_no_trace(api, function):
+    before = configuration(api, function, "$LATEST")
+    refused(
+        api.update_function_code,
+        "InvalidParameterValueException",
+        400,
+        FunctionName=function,
+        Architectures=["arm64"],
+        ZipFile=b"not a zip",
+    )
+    layers = ["arn:aws:lambda:af-south-1:536580886816:layer:missing:1"]
+    refused(api.update_function_configuration, "ResourceNotFoundException", 404, FunctionName=function, Timeout=9, Layers=layers)
+    assert configuration(api, function, "$LATEST") == before
 
 
 @pytest.mark.parametrize("content", [b"not a zip", zipped({})])

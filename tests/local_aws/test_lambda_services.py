@@ -64,7 +64,6 @@ def test_an_unknown_service_or_release_is_refused_with_the_known_ones():
         packages.package(TENANT, "9.9.9")
 
 
-@pytest.mark.req("LAM-01")
 def test_there_is_a_service_for_every_function_of_the_requirement():
     assert [packages.function_name(service, "sit") for service in packages.services()] == [
         "bbws-tenant-instance-management-sit",

@@ -52,6 +52,14 @@ def test_clients_that_signed_in_before_can_go_on_after_restoring(aws):
     assert client.get_caller_identity()["Arn"] == before["Arn"]
 
 
+def test_services_that_were_used_before_restoring_answer_the_same_after_it(aws):
+    for _ in range(2):
+        assert aws.client("dynamodb", "sit").list_tables()["TableNames"] == []
+        aws.client("sqs", "sit").create_queue(QueueName="left-over")
+        aws.restore()
+        assert "QueueUrls" not in aws.client("sqs", "sit").list_queues()
+
+
 def test_sessions_that_were_expired_are_good_again_after_restoring(aws):
     client = aws.client("sts", "sit", retries={"total_max_attempts": 1})
     client.get_caller_identity()
