@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from local_aws import accounts
-from local_aws.launch import ROOT, Failed, LocalAWS, Remote, spawn
+from local_aws.launch import ROOT, Failed, LocalAWS, Remote, read_state, spawn, wait_until_gone
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,13 +34,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, sentence: str | None, *options: str) -> argparse.ArgumentParser:
+        # Without a sentence it isn't listed: only this package starts it.
         one = commands.add_parser(name, description=sentence, **({"help": sentence} if sentence else {}))
         one.set_defaults(run=run)
         if "seed" in options:
             one.add_argument("--seed", default="empty", help="the state to start in (default: %(default)s)")
-            one.add_argument("--metrics-delay", type=float, default=60.0, metavar="S", help="seconds until metrics show (default: %(default)s)")
+            one.add_argument(
+                "--metrics-delay", type=float, default=60.0, metavar="S", help="seconds until metrics show (default: %(default)s)"
+            )
         if "state" in options:
-            one.add_argument("--state-dir", type=Path, default=ROOT / ".local-aws", metavar="DIR", help="default: .local-aws in the checkout")
+            one.add_argument(
+                "--state-dir", type=Path, default=ROOT / ".local-aws", metavar="DIR", help="default: .local-aws in the checkout"
+            )
         return one
 
     command("start", _start, "Start it in the background and print export lines for the shell's eval.", "seed", "state")
@@ -57,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _running(state_dir: Path) -> dict[str, Any] | None:
     with contextlib.suppress(OSError, ValueError):
-        about = json.loads((state_dir / "server.json").read_text())
+        about = read_state(state_dir)
         Remote(about["url"]).control("GET", "status")
         return about
     return None
@@ -89,6 +94,7 @@ def _stop(args: argparse.Namespace) -> int:
         print("No local AWS runs.", file=sys.stderr)
         return 0
     os.kill(about["pid"], signal.SIGTERM)
+    wait_until_gone(about["pid"])
     (args.state_dir / "server.json").unlink(missing_ok=True)
     return 0
 

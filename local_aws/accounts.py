@@ -50,7 +50,9 @@ def write_files(folder: Path, url: str) -> None:
     """
     # The aws CLI keeps sessions in the home directory, by role and session name; those of an earlier local AWS must not be found.
     name = f"{OPERATOR}-{secrets.token_hex(4)}"
-    profiles = {OPERATOR: {}} | {f"bbws-{env}": {"role_arn": role_arn(env), "source_profile": OPERATOR, "role_session_name": name} for env in ACCOUNTS}
+    profiles = {OPERATOR: {}} | {
+        f"bbws-{env}": {"role_arn": role_arn(env), "source_profile": OPERATOR, "role_session_name": name} for env in ACCOUNTS
+    }
     lines = []
     for profile, own in profiles.items():
         settings = own | {"region": REGION, "endpoint_url": url, "cli_pager": ""}

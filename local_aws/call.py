@@ -21,7 +21,12 @@ READ = re.compile(r"(Get|List|Describe|Head|BatchGet|Lookup)|(Query|Scan)$")
 
 # Where the name of the IAM action isn't `service:Operation`.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-IAM_PREFIX = {"elbv2": "elasticloadbalancing", "elb": "elasticloadbalancing", "efs": "elasticfilesystem", "resourcegroupstaggingapi": "tag"}
+IAM_PREFIX = {
+    "elbv2": "elasticloadbalancing",
+    "elb": "elasticloadbalancing",
+    "efs": "elasticfilesystem",
+    "resourcegroupstaggingapi": "tag",
+}
 IAM_ACTION = {
     "lambda:Invoke": "lambda:InvokeFunction",
     "lambda:InvokeWithResponseStream": "lambda:InvokeFunction",
@@ -44,6 +49,14 @@ class Response(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+
+class Refused(Exception):
+    """An extension's refusal, answered in the wire format of whatever service is asked."""
+
+    def __init__(self, code: str, message: str, status: int):
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
 
 
 class Reset(Exception):
@@ -78,8 +91,9 @@ class Call:
         headers.pop("Host", None)
         found = detect(headers, environ["REQUEST_METHOD"], environ["PATH_INFO"], query, body)
         return cls(
-            environ, body, found.service, found.operation, found.region, found.access_key, found.protocol, found.query_compat, found.resource
-        )
+            environ, body, found.service, found.operation, found.region, found.access_key, found.protocol, found.query_compat,
+            found.resource,
+        )  # fmt: skip
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -123,7 +137,8 @@ class Call:
             return self.hint
         at = parts.index("functions")
         function = parts[at + 1].partition(":function:")[2] or parts[at + 1]
-        qualifier = self.query.get("Qualifier") or (parts[at + 3] if parts[at + 2 : at + 3] in (["aliases"], ["versions"]) and at + 3 < len(parts) else None)
+        of_alias = parts[at + 3 : at + 4] if parts[at + 2 : at + 3] == ["aliases"] else []
+        qualifier = self.query.get("Qualifier") or "".join(of_alias)
         return f"{function}:{qualifier}" if qualifier else function
 
     def error(self, code: str, message: str, status: int) -> Response:

@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
 from werkzeug.wsgi import get_input_stream
 
-from local_aws import clock, identity, journal, services
+from local_aws import clock, identity, journal, metrics, services
 from local_aws.accounts import ACCOUNTS, account_id
 from local_aws.call import Response
 
@@ -106,9 +105,7 @@ def _settled(data: Any) -> Any:
     return [_settled(value) for value in data] if isinstance(data, list) else data
 
 
-@route("POST", "pid")
-def _pid(rest: str, query: dict[str, str], body: dict[str, Any]) -> Any:
-    from local_aws import faults
-
-    faults.register(body["pid"], body.get("group", False))
-    return {"pid": os.getpid()}
+@route("POST", "metrics")
+def _metrics(rest: str, query: dict[str, str], body: dict[str, Any]) -> Any:
+    metrics.record(account_id(body.pop("account")), **body)
+    return {}

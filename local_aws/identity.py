@@ -29,6 +29,7 @@ class Access:
     """What the tests took away from callers."""
 
     sessions: dict[str, AssumedRole] = field(default_factory=dict)
+    expired: set[str] = field(default_factory=set)
     denied: list[tuple[str, str | None]] = field(default_factory=list)
 
 
@@ -56,8 +57,7 @@ def remember(session: AssumedRole) -> None:
 
 def expire_sessions() -> None:
     """Let every role session that exists now be expired."""
-    for session in ACCESS.sessions.values():
-        session.expiration = clock.moto_time(clock.now())
+    ACCESS.expired = set(ACCESS.sessions)
 
 
 def deny(actions: list[str], account: str | None = None) -> None:
@@ -72,7 +72,7 @@ def refusal(call: Call) -> Response | None:
     who = find(call.access_key)
     if who is None or (who.session and call.token != who.session.session_token):
         return _unknown(call)
-    if who.session and clock.from_moto_time(who.session.expiration) <= clock.now():
+    if who.session and (call.access_key in ACCESS.expired or clock.from_moto_time(who.session.expiration) <= clock.now()):
         return _expired(call)
     # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html: no permission is needed, and none can be taken.
     if call.name != "sts:GetCallerIdentity" and any(
@@ -108,7 +108,8 @@ def _expired(call: Call) -> Response:
 
 def _denied(call: Call, who: Caller) -> Response:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
-    message = f"User: {who.arn} is not authorized to perform: {call.action} because no identity-based policy allows the {call.action} action"
+    why = f"because no identity-based policy allows the {call.action} action"
+    message = f"User: {who.arn} is not authorized to perform: {call.action} {why}"
     if call.service == "s3":
         return call.error("AccessDenied", message, 403)
     if call.protocol == "ec2":

@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from local_aws import accounts
+from local_aws.accounts import REGION
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,11 +32,13 @@ def spawn(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> s
 
     An `attached` one ends when its standard input is closed, so it can't outlive its owner.
     """
-    command = [sys.executable, "-m", "local_aws", "serve", "--seed", seed, "--metrics-delay", str(metrics_delay), "--state-dir", str(state_dir)]
+    command = [sys.executable, "-m", "local_aws", "serve", "--seed", seed, "--metrics-delay", str(metrics_delay)]
+    environ = clean_environment()
     process = subprocess.Popen(
-        command + (["--attached"] if attached else []),
+        [*command, "--state-dir", str(state_dir), *(["--attached"] if attached else [])],
         stdin=subprocess.PIPE if attached else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True, env=clean_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+        text=True, start_new_session=True,
+        env=environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))},
     )  # fmt: skip
     assert process.stdout and process.stderr
     if not process.stdout.readline():
@@ -48,6 +52,22 @@ def spawn(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> s
 def clean_environment() -> dict[str, str]:
     """This process's environment without what would lead boto3 elsewhere."""
     return {name: value for name, value in os.environ.items() if name not in accounts.UNSET}
+
+
+def read_state(state_dir: Path) -> dict[str, Any]:
+    """What a server wrote about itself: `url`, `pid`, `seed`, `metrics_delay`. Raises OSError if there was none."""
+    return json.loads((state_dir / "server.json").read_text())
+
+
+def wait_until_gone(pid: int, seconds: float = 10.0) -> None:
+    """Wait for the end of a process that isn't ours. Raises TimeoutError."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            if not select.select([descriptor], [], [], seconds)[0]:
+                raise TimeoutError(f"Process {pid} still runs after {seconds} s.")
+        finally:
+            os.close(descriptor)
 
 
 class Remote:
@@ -71,7 +91,7 @@ class Remote:
 class LocalAWS(Remote):
     """A local AWS for the length of a `with` block, in a process of its own.
 
-    `seed` names the state it starts in (`python -m local_aws seeds`), or a function as `module:function`. `metrics_delay` is in
+    `seed` names the state it starts in (`python -m local_aws seeds`), or a function as `path/to/file.py:function`. `metrics_delay` is in
     seconds. The state directory (config files, log) is temporary unless given.
     """
 
@@ -88,7 +108,7 @@ class LocalAWS(Remote):
             for pipe in (process.stdout, process.stderr, process.stdin):
                 assert pipe
                 stack.callback(pipe.close)
-            super().__init__(json.loads((self.state_dir / "server.json").read_text())["url"])
+            super().__init__(read_state(self.state_dir)["url"])
             self._stack = stack.pop_all()
         return self
 
@@ -116,7 +136,7 @@ class LocalAWS(Remote):
             core.set_config_variable("config_file", str(self.state_dir / "config"))
             core.set_config_variable("credentials_file", str(self.state_dir / "credentials"))
             self._sessions[env] = boto3.Session(botocore_session=core)
-        return self._sessions[env].client(service, region_name=region or accounts.REGION, config=Config(**config))
+        return self._sessions[env].client(service, region_name=region or REGION, config=Config(**config))
 
     def journal(self, sts: bool = True) -> list[dict[str, Any]]:
         """Every request since the start or the last clearing; see `local_aws/journal.py`. Without `sts`, those to STS are left out."""
@@ -143,19 +163,30 @@ class LocalAWS(Remote):
         self.control("POST", "pid", {"pid": pid, "group": group})
 
     def expire_sessions(self) -> None:
-        """Let every session of an assumed role that exists now be expired. Signing in again works."""
+        """Let every session of an assumed role that exists now be expired. Signing in again works.
+
+        A boto3 session (those behind `client()` too) keeps its keys until they end by themselves, as with AWS.
+        """
         self.control("POST", "expire-sessions")
 
     def deny(self, actions: str | list[str], account: str | None = None) -> None:
         """Refuse these IAM actions (`lambda:UpdateAlias`, `lambda:*`), everywhere or in one account; `[]` ends it."""
         self.control("POST", "deny", {"actions": [actions] if isinstance(actions, str) else actions, "account": account})
 
+    def record(
+        self, env: str, namespace: str, metric: str, dimensions: dict[str, str], value: float,
+        unit: str = "Count", at: float | None = None, region: str = REGION,
+    ) -> None:  # fmt: skip
+        """Measure a value of a service's own metric, as `local_aws.metrics.record`; it shows after the metrics' delay."""
+        body = {"account": env, "region": region, "namespace": namespace, "metric": metric, "dimensions": dimensions, "value": value}
+        self.control("POST", "metrics", body | {"unit": unit, "at": at})
+
     def advance(self, seconds: float) -> None:
         """Put the server's clock forward, for metrics under way and for sessions that end."""
         self.control("POST", "clock", {"advance": seconds})
 
     def restore(self) -> None:
-        """Go back to the seeded state, on the same address, without journal, faults or denials. Sessions go on."""
+        """Go back to the seeded state on the same address; journal, faults, denials and the clock too. Sessions go on, also expired ones."""
         with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
             self.control("POST", "restore")
         self.control("GET", "status")
@@ -164,5 +195,5 @@ class LocalAWS(Remote):
         self, services: list[str] | None = None, accounts: list[str] | None = None, region: str | None = None, volatile: bool = False
     ) -> dict[str, Any]:
         """The state as `{account: {service: ...}}`, for comparing the ends of two runs; ids and times only if `volatile`."""
-        query = {"services": ",".join(services or []), "accounts": ",".join(accounts or []), "region": region or globals()["accounts"].REGION}
+        query = {"services": ",".join(services or []), "accounts": ",".join(accounts or []), "region": region or REGION}
         return self.control("GET", "dump?" + urlencode(query | ({"volatile": "1"} if volatile else {})))

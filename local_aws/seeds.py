@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import runpy
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -59,13 +60,13 @@ def all_seeds() -> dict[str, Seed]:
 
 
 def find(name: str) -> Seed:
-    """The seed called `name`, or the function `module:function` (for a test's own states).
+    """The seed called `name`, or a function as `path/to/file.py:function` (for a test's own states).
 
     Raises LookupError with the known names.
     """
-    if ":" in name:
-        module, _, function = name.partition(":")
-        return Seed(name, "", getattr(importlib.import_module(module), function))
+    path, _, function = name.rpartition(":")
+    if path:
+        return Seed(name, "", runpy.run_path(path)[function])
     known = all_seeds()
     if name not in known:
         raise LookupError(f"There is no seed {name!r}; there are {', '.join(known)}.")
@@ -94,8 +95,8 @@ class Seeding:
     def _send(self, request: AWSPreparedRequest, **kwargs: Any) -> AWSResponse:
         body = request.body.read() if hasattr(request.body, "read") else request.body
         headers = {name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
-        environ = EnvironBuilder.from_environ(EnvironBuilder(request.url, method=request.method, headers=headers, data=body or b"").get_environ())
-        answer = self._application.respond(environ.get_environ())
+        builder = EnvironBuilder(request.url, method=request.method, headers=headers, data=body or b"")
+        answer = self._application.respond(builder.get_environ())
         return AWSResponse(request.url, answer.status, dict(answer.headers), _Raw(answer.body))
 
 

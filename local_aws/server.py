@@ -21,7 +21,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.test import run_wsgi_app
 
 from local_aws import control, faults, identity, journal, services
-from local_aws.call import Call, Reset, Response
+from local_aws.call import Call, Refused, Reset, Response
 
 # moto isn't thread-safe; whoever is in it holds this lock.
 _moto = threading.Lock()
@@ -88,7 +88,10 @@ class Application:
             refused = identity.refusal(call)
             if refused:
                 return refused
-            body, status, headers = run_wsgi_app(self._app, call.environ, buffered=True)
+            try:
+                body, status, headers = run_wsgi_app(self._app, call.environ, buffered=True)
+            except Refused as refusal:
+                return call.error(refusal.code, refusal.message, refusal.status)
             return Response(int(status.split()[0]), headers.to_wsgi_list(), b"".join(body))
 
 

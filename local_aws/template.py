@@ -45,10 +45,10 @@ def run(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> Non
     application = server.Application()
     metrics.STORE.delay = 0.0
     seeds.plant(seed, application, state_dir)
+    _warm_up(application)
     metrics.STORE.delay = metrics_delay
     identity.ACCESS.sessions.clear()
     journal.clear()
-    _warm_up(application)
     about = {"url": server.url(), "pid": os.getpid(), "seed": seed, "metrics_delay": metrics_delay}
     (state_dir / "server.json").write_text(json.dumps(about))
     print(server.url(), flush=True)

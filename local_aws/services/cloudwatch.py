@@ -125,7 +125,9 @@ def evaluate(expression: str, known: dict[str, Series]) -> Series:
                 return apply(OPERATORS[type(op)], value(operand))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
                 return apply(OPERATORS[type(op)], value(left), value(right))
-            case ast.Call(func=ast.Name(id="FILL"), args=[ast.Name(id=name), ast.Constant(value=int() | float() as number)]) if name in known:
+            case ast.Call(func=ast.Name(id="FILL"), args=[ast.Name(id=name), ast.Constant(value=int() | float() as number)]) if (
+                name in known
+            ):
                 return {at: float(number) for series in known.values() for at in series} | known[name]
         raise ValidationError(f"Error in expression '{expression}': the local AWS can't evaluate it.")
 
@@ -150,7 +152,9 @@ def evaluate(expression: str, known: dict[str, Series]) -> Series:
     return result
 
 
-def _results(data: list[MetricDatumBase], queries: list[dict[str, Any]], start: float, end: float) -> Iterator[tuple[dict[str, Any], Series]]:
+def _results(
+    data: list[MetricDatumBase], queries: list[dict[str, Any]], start: float, end: float
+) -> Iterator[tuple[dict[str, Any], Series]]:
     by_metric: dict[Any, list[MetricDatumBase]] = defaultdict(list)
     for datum in data:
         by_metric[_identity(datum)].append(datum)
@@ -180,7 +184,9 @@ def _results(data: list[MetricDatumBase], queries: list[dict[str, Any]], start: 
             yield query, known[query["Id"]]
 
 
-def _page(results: Iterable[tuple[dict[str, Any], Series]], newest_first: bool, skip: int, room: int) -> tuple[list[dict[str, Any]], str | None]:
+def _page(
+    results: Iterable[tuple[dict[str, Any], Series]], newest_first: bool, skip: int, room: int
+) -> tuple[list[dict[str, Any]], str | None]:
     """`room` data points after the first `skip`, as MetricDataResults, and the token of the rest."""
     page, passed = [], 0
     for query, series in results:

@@ -9,19 +9,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.iam.models import Role, iam_backends
 from moto.sts.models import AssumedRole, STSBackend
 from moto.sts.responses import TokenResponse
 
 from local_aws import identity
+from local_aws.call import Refused
 from local_aws.patching import replace
-
-
-class _Refused(ServiceException):
-    def __init__(self, code: str, message: str, status: int):
-        self.status_code = status
-        super().__init__(code, message)
 
 
 def _role(arn: str) -> Role | None:
@@ -62,21 +56,21 @@ def install() -> None:
         if role is None or caller is None or not _trusts(role, caller):
             # AWS doesn't tell a role that isn't there from one that doesn't trust the caller.
             who = caller.arn if caller else "anonymous"
-            raise _Refused("AccessDenied", f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}", 403)
+            raise Refused("AccessDenied", f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}", 403)
         longest = int(role.max_session_duration or 3600)
         # A session that assumes a role (role chaining) gets an hour at most.
         if caller.session:
             longest = min(longest, 3600)
         if not 900 <= duration <= 43200:
             limit, value = ("greater", 900) if duration < 900 else ("less", 43200)
-            raise _Refused(
+            raise Refused(
                 "ValidationError",
                 f"1 validation error detected: Value '{duration}' at 'durationSeconds' failed to satisfy constraint: "
                 f"Member must have value {limit} than or equal to {value}",
                 400,
             )
         if duration > longest:
-            raise _Refused("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", 400)
+            raise Refused("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", 400)
         return original(self)
 
     @replace(STSBackend, "assume_role")
