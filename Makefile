@@ -1,6 +1,5 @@
 # Only make and a Python >= 3.12 are needed: every target first sets up what it uses. `make help` lists them.
 BIN := $(CURDIR)/.venv/bin
-CALLER_PATH := $(PATH)
 SEED ?= dev-release
 PROMOTE := ansible-playbook playbooks/promote_sit.yml -i inventories/sit
 export PATH := $(BIN):$(PATH)
@@ -20,11 +19,10 @@ demo: setup ## Promote to SIT on a local AWS and leave it running; run it again 
 	@scripts/demo.sh $(PROMOTE) $(ARGS)
 
 demo-bad-release: setup ## Show a refused release and one that is rolled back, and check both
-	@$(BIN)/python scripts/demo_bad_release.py $(ARGS)
+	@$(BIN)/python -m scripts.demo_bad_release $(ARGS)
 
 local-aws: setup ## Start a local AWS; use it as eval "$$(make -s local-aws)"; SEED=name for another scenario
 	@$(BIN)/python -m local_aws start --seed $(SEED)
-	@$(if $(findstring $(BIN):,$(CALLER_PATH)),,echo 'export PATH="$(BIN):$$PATH"')
 
 local-aws-stop: setup ## Stop the local AWS and forget its state
 	@$(BIN)/python -m local_aws stop
@@ -45,17 +43,17 @@ sanity: setup ## ansible-test sanity, every test, no ignore file
 unit: setup ## Tests of single parts and of the local AWS
 	@scripts/test.sh unit
 
-fault: setup ## Tests under injected faults, the quick selection
+fault: setup ## Tests under injected faults, a quick selection
 	@scripts/test.sh fault
 
 faults: setup ## Tests under injected faults, the full matrices
-	@$(BIN)/pytest tests/fault --full-matrix
+	@$(BIN)/pytest tests/fault $(ARGS)
 
 e2e: setup ## The production commands as a user and as AWX run them
 	@scripts/test.sh e2e
 
-molecule: setup ## Every role's Molecule scenario
-	@scripts/test.sh molecule
+molecule: setup ## Every role's Molecule scenario; SCENARIO=name for one of them
+	@$(if $(SCENARIO),$(BIN)/molecule test --no-command-borders --scenario-name $(SCENARIO),scripts/test.sh molecule)
 
 bench: setup ## Measure what docs/benchmarks.md reports
 	@$(BIN)/python -m bench $(ARGS)

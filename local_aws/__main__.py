@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
 import json
 import os
 import shlex
@@ -61,10 +62,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _running(state_dir: Path) -> dict[str, Any] | None:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RuntimeError, http.client.HTTPException):
         about = read_state(state_dir)
-        Remote(about["url"]).control("GET", "status")
-        return about
+        # Another server may have got the port of one that was killed.
+        if Remote(about["url"]).control("GET", "status") == about:
+            return about
     return None
 
 
@@ -94,7 +96,7 @@ def _stop(args: argparse.Namespace) -> int:
         print("No local AWS runs.", file=sys.stderr)
         return 0
     os.kill(about["pid"], signal.SIGTERM)
-    wait_until_gone(about["pid"])
+    wait_until_gone(about["url"])
     (args.state_dir / "server.json").unlink(missing_ok=True)
     return 0
 

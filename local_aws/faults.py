@@ -79,7 +79,7 @@ class _Rule:
         at = n_with_sts if spec.get("sts") else n
         fits = (
             spec.get("nth") in (None, at)
-            and spec.get("after", 0) < at
+            and spec.get("after", -1) < at
             and re.fullmatch(spec.get("operation", ".*"), call.name)
             and ("resource" not in spec or re.fullmatch(spec["resource"], call.resource or ""))
             and spec.get("write") in (None, call.write)
@@ -200,7 +200,7 @@ def _remembered(call: Call, source: Any, key: Any, forward: Callable[[], Respons
         if call.write:
             if response.status < 400:
                 _state.writes[source] = _state.writes.get(source, 0) + 1
-        elif call.service != "sts" and len(response.body) < 1_000_000:
+        elif call.service != "sts" and len(response.body) < 100_000:
             earlier = [kept for kept in _state.answers.pop(key, []) if kept[0] < at][-1:]
             _state.answers[key] = [*earlier, (at, response)]
             if len(_state.answers) > KEPT_ANSWERS:

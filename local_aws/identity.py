@@ -134,6 +134,8 @@ def export_sessions() -> list[dict[str, Any]]:
 def import_sessions(sessions: list[dict[str, Any]]) -> None:
     """Make sessions of an earlier server known to this one, so that a client that holds them needn't sign in again."""
     for data in sessions:
+        if data["key"] in ACCESS.sessions:
+            continue
         iam = iam_backends[data["account"]]["aws"]
         key = iam.create_temp_access_key()
         del iam.access_keys[key.physical_resource_id]

@@ -8,7 +8,7 @@ import contextlib
 import http.client
 import json
 import os
-import select
+import socket
 import subprocess
 import sys
 import tempfile
@@ -40,12 +40,13 @@ def spawn(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> s
         text=True, start_new_session=True,
         env=environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))},
     )  # fmt: skip
+    # The server turns its output to its log once it has printed its address.
     assert process.stdout and process.stderr
     if not process.stdout.readline():
-        raise Failed(process.stderr.read().strip() or "The local AWS ended without a word.")
-    if not attached:
-        process.stdout.close()
-        process.stderr.close()
+        _, words = process.communicate()
+        raise Failed(words.strip() or "The local AWS ended without a word.")
+    process.stdout.close()
+    process.stderr.close()
     return process
 
 
@@ -59,15 +60,11 @@ def read_state(state_dir: Path) -> dict[str, Any]:
     return json.loads((state_dir / "server.json").read_text())
 
 
-def wait_until_gone(pid: int, seconds: float = 10.0) -> None:
-    """Wait for the end of a process that isn't ours. Raises TimeoutError."""
-    with contextlib.suppress(ProcessLookupError):
-        descriptor = os.pidfd_open(pid)
-        try:
-            if not select.select([descriptor], [], [], seconds)[0]:
-                raise TimeoutError(f"Process {pid} still runs after {seconds} s.")
-        finally:
-            os.close(descriptor)
+def wait_until_gone(url: str, seconds: float = 10.0) -> None:
+    """Wait for the end of the server at `url`. Raises TimeoutError."""
+    address = urlsplit(url)
+    with contextlib.suppress(ConnectionError), socket.create_connection((address.hostname, address.port), timeout=seconds) as connection:
+        connection.recv(1)
 
 
 class Remote:
@@ -105,9 +102,8 @@ class LocalAWS(Remote):
             self.state_dir = self._given_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
             process = spawn(self._seed, self._metrics_delay, self.state_dir, attached=True)
             stack.callback(process.wait)
-            for pipe in (process.stdout, process.stderr, process.stdin):
-                assert pipe
-                stack.callback(pipe.close)
+            assert process.stdin
+            stack.callback(process.stdin.close)
             super().__init__(read_state(self.state_dir)["url"])
             self._stack = stack.pop_all()
         return self
@@ -186,7 +182,7 @@ class LocalAWS(Remote):
         self.control("POST", "clock", {"advance": seconds})
 
     def restore(self) -> None:
-        """Go back to the seeded state on the same address; journal, faults, denials and the clock too. Sessions go on, also expired ones."""
+        """Go back to the seeded state on the same address; journal, faults, denials and clock too. Sessions go on, also expired ones."""
         with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
             self.control("POST", "restore")
         self.control("GET", "status")

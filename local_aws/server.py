@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 import logging
 import os
 import socket
@@ -16,6 +16,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from microburst.models import get_service_model as microburst_model
+from moto.core.utils import get_service_model as moto_model
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.test import run_wsgi_app
@@ -69,6 +71,22 @@ class Application:
     def __init__(self) -> None:
         services.install()
         self._app = DomainDispatcherApplication(create_backend_app)
+        # moto reads its own folders for every request to find the service, which costs as much as half of the rest.
+        self._app.get_backend_for_host = functools.cache(self._app.get_backend_for_host)  # type: ignore[method-assign]
+        self._services: set[str] = set()
+
+    def known(self) -> dict[str, list[str]]:
+        """What `prepare` makes ready: the parts of moto that were asked, and the services as botocore names them."""
+        return {"apps": list(self._app.app_instances), "services": sorted(self._services)}
+
+    def prepare(self, known: dict[str, list[str]]) -> None:
+        """Import and build now what the first request to each service would need."""
+        for name in set(known["apps"]) - set(self._app.app_instances):
+            self._app.app_instances[name] = self._app.create_app(name)
+        for service in set(known["services"]) - self._services:
+            moto_model(service)
+            microburst_model(service)
+        self._services |= set(known["services"])
 
     def respond(self, environ: dict[str, Any]) -> Response:
         """The answer to a WSGI request.
@@ -78,6 +96,8 @@ class Application:
         if environ["PATH_INFO"].startswith(control.PREFIX):
             return control.answer(environ)
         call = Call.read(environ)
+        if call.service:
+            self._services.add(call.service)
         entry = journal.enter(call)
         response = faults.around(call, entry, lambda: self._dispatch(call))
         entry["status"] = response.status
@@ -169,16 +189,3 @@ def log_to(path: Path) -> None:
     logging.basicConfig(filename=path, level=logging.WARNING, force=True, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     for name in ("werkzeug", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def sessions_file(state_dir: Path) -> Path:
-    """Where sessions wait while a fresh copy of the server takes over."""
-    return state_dir / "sessions.json"
-
-
-def load_sessions(state_dir: Path) -> None:
-    """Take over the sessions that an earlier copy of the server left."""
-    path = sessions_file(state_dir)
-    if path.exists():
-        identity.import_sessions(json.loads(path.read_text()))
-        path.unlink()

@@ -18,11 +18,14 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from werkzeug.test import EnvironBuilder
 
 from local_aws import accounts, control, identity, journal, metrics, seeds, server
 
+HANDOVER = "handover.json"
+Sessions = list[dict[str, Any]]
 WARM = {
     "sts": ("/?Action=GetCallerIdentity&Version=2011-06-15", {}),
     "s3": ("/", {}),
@@ -41,23 +44,22 @@ def run(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> Non
     server.log_to(state_dir / "log")
     listener = server.listen()
     accounts.write_files(state_dir, server.url())
-    server.sessions_file(state_dir).unlink(missing_ok=True)
+    (state_dir / HANDOVER).unlink(missing_ok=True)
     application = server.Application()
     metrics.STORE.delay = 0.0
     seeds.plant(seed, application, state_dir)
     _warm_up(application)
     metrics.STORE.delay = metrics_delay
-    identity.ACCESS.sessions.clear()
     journal.clear()
     about = {"url": server.url(), "pid": os.getpid(), "seed": seed, "metrics_delay": metrics_delay}
     (state_dir / "server.json").write_text(json.dumps(about))
     print(server.url(), flush=True)
-    if not attached:
-        _leave_terminal(state_dir)
+    _turn_output_to_the_log(state_dir)
     signal.signal(signal.SIGTERM, _stop)
     status = control.RESTORE
     while status == control.RESTORE:
-        status = _serve_in_a_copy(listener, application, state_dir, attached)
+        sessions = _take_over(application, state_dir)
+        status = _serve_in_a_copy(listener, application, state_dir, about, sessions, attached)
 
 
 def _warm_up(application: server.Application) -> None:
@@ -68,7 +70,18 @@ def _warm_up(application: server.Application) -> None:
         application.respond(EnvironBuilder(path, base_url=server.url(), headers=signed, data=b"{}").get_environ())
 
 
-def _leave_terminal(state_dir: Path) -> None:
+def _take_over(application: server.Application, state_dir: Path) -> Sessions:
+    """The sessions that the copy before this one left; what it had to import and build is ready in all later ones."""
+    path = state_dir / HANDOVER
+    if not path.exists():
+        return []
+    handover = json.loads(path.read_text())
+    path.unlink()
+    application.prepare(handover["known"])
+    return handover["sessions"]
+
+
+def _turn_output_to_the_log(state_dir: Path) -> None:
     log = os.open(state_dir / "log", os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(log, stream)
@@ -79,7 +92,9 @@ def _stop(signum: int, frame: FrameType | None) -> None:
     sys.exit(0)
 
 
-def _serve_in_a_copy(listener: socket.socket, application: server.Application, state_dir: Path, attached: bool) -> int:
+def _serve_in_a_copy(
+    listener: socket.socket, application: server.Application, state_dir: Path, about: dict[str, Any], sessions: Sessions, attached: bool
+) -> int:
     """Fork, serve in the child, and return the child's exit code; whatever the child started dies with it."""
     # The parent holds the write end of `alive`, so the child sees the parent's death; and the other way round with `served`.
     alive_read, alive_write = os.pipe()
@@ -88,7 +103,7 @@ def _serve_in_a_copy(listener: socket.socket, application: server.Application, s
     if not child:
         os.close(alive_write)
         os.close(served_read)
-        _serve(listener, application, state_dir, alive_read)
+        _serve(listener, application, state_dir, about, sessions, alive_read)
     os.close(alive_read)
     os.close(served_write)
     with contextlib.suppress(ProcessLookupError):
@@ -105,7 +120,9 @@ def _serve_in_a_copy(listener: socket.socket, application: server.Application, s
         os.close(served_read)
 
 
-def _serve(listener: socket.socket, application: server.Application, state_dir: Path, alive: int) -> None:
+def _serve(
+    listener: socket.socket, application: server.Application, state_dir: Path, about: dict[str, Any], sessions: Sessions, alive: int
+) -> None:
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -116,15 +133,16 @@ def _serve(listener: socket.socket, application: server.Application, state_dir: 
 
     @control.route("POST", "restore")
     def restore(*_: object) -> None:
-        server.sessions_file(state_dir).write_text(json.dumps(identity.export_sessions()))
+        handover = {"sessions": identity.export_sessions(), "known": application.known()}
+        (state_dir / HANDOVER).write_text(json.dumps(handover))
         os._exit(control.RESTORE)
 
     @control.route("GET", "status")
     def status(*_: object) -> object:
-        return {"pid": os.getpid(), **json.loads((state_dir / "server.json").read_text())}
+        return about
 
     threading.Thread(target=end_with_the_parent, daemon=True).start()
-    server.load_sessions(state_dir)
+    identity.import_sessions(sessions)
     try:
         server.make(listener, application).serve_forever()
     finally:

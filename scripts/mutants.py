@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Plant each defect of tests/mutants/mutants.yml in a copy of this checkout and demand that the named tests fail.

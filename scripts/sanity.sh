@@ -24,10 +24,11 @@ for needed in amazon community; do
 done
 
 # ansible-test passes only HOME on to pip: the caches go into the checkout, and pip's configuration comes along.
+pyenv=${PYENV_ROOT:-${HOME:-}/.pyenv}
 home=$checkout/.ansible/home
 mkdir -p "$home/.config/pip" "$home/.ansible/test/cache"
 {
-  echo '[global]'
+  printf '[global]\nquiet = 2\n'
   python -m pip config list | sed -n "s/^.*\.\([a-z-]*\)='\(.*\)'\$/\1 = \2/p" | sed 's/\\n/ /g' | sort -u -k 1,1
 } >"$home/.config/pip/pip.conf"
 export HOME="$home"
@@ -38,3 +39,14 @@ printf 'import ensurepip\n\nensurepip.bootstrap()\n' >"$HOME/.ansible/test/cache
 cd "$copy"
 python_version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 ansible-test sanity --color no --python "$python_version" "$@"
+[ $# = 0 ] || exit 0
+
+# The plugins must also compile and be importable in the other Pythons that ansible-core runs in, as far as this machine has them.
+for other in 3.12 3.13 3.14; do
+  for candidate in "python$other" "$pyenv/versions/$other".*/bin/python; do
+    if [ $other != "$python_version" ] && path=$("$candidate" -c 'import sys, venv; print(sys._base_executable)' 2>/dev/null); then
+      PATH="$(dirname "$path"):$PATH" ansible-test sanity --color no --python $other --test compile --test import
+      break
+    fi
+  done
+done

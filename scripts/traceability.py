@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Write docs/traceability.md: which test proves which requirement. --check only says whether the file is up to date."""

@@ -5,23 +5,15 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-from local_aws import LocalAWS, accounts  # noqa: E402 (needs the path)
+from local_aws import LocalAWS, accounts
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marks."""
-    config.addinivalue_line("markers", "req(id, ...): the requirement a test proves, by its ID")
-    config.addinivalue_line("markers", "local_aws: proves something about the local AWS, not about AWS and not about the product")
+    """Register the mark that goes with the fixture `aws`."""
     config.addinivalue_line("markers", "seed(name, metrics_delay=60): the state that the fixture `aws` starts in")
 
 

@@ -20,7 +20,6 @@ import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -45,7 +44,9 @@ UNZIPPED_LIMIT = 262_144_000
 PAGE = 50
 # AWS keeps the packages in buckets of its own, which no customer account lists.
 STORE_ACCOUNT = "000000000000"
-NAME = re.compile(r"(?:arn:[^:]+:lambda:)?(?:[a-z]{2}[a-z-]+-\d:)?(?:\d{12}:)?(?:function:)?(?P<name>[\w-]+)(?::(?P<qualifier>\$LATEST|[\w-]+))?")
+NAME = re.compile(
+    r"(?:arn:[^:]+:lambda:)?(?:[a-z]{2}[a-z-]+-\d:)?(?:\d{12}:)?(?:function:)?(?P<name>[\w-]+)(?::(?P<qualifier>\$LATEST|[\w-]+))?"
+)
 # https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html: "returns a subset of the FunctionConfiguration fields"
 UNLISTED = ("State", "StateReason", "StateReasonCode", "LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode")
 ATTRIBUTES = {
@@ -81,6 +82,12 @@ class Refusal(JsonRESTError):
 
 def invalid(message: str) -> Refusal:
     return Refusal(400, "InvalidParameterValueException", message)
+
+
+def unfit(value: str, member: str, constraint: str) -> Refusal:
+    """What a request's value doesn't satisfy."""
+    message = f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+    return Refusal(400, "ValidationException", message)
 
 
 def conflict(message: str) -> Refusal:
@@ -132,7 +139,7 @@ def begin(fn: LambdaFunction, kind: str, before: LambdaFunction | None = None) -
     first = new_revision()
     # A version that becomes active keeps its RevisionId, a function gets another.
     revisions = (first, first if kind == "publish" else new_revision())
-    fn.last_modified = f"{datetime.fromtimestamp(clock.now(), UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "+0000"
+    fn.last_modified = f"{clock.utcnow():%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "+0000"
     fn.progress = Progress(kind, clock.now() + transition(), planned_failure(fn, kind), revisions, before)
 
 
@@ -193,8 +200,12 @@ def expect_idle(fn: LambdaFunction) -> None:
 def expect_revision(wanted: str | None, found: str) -> None:
     """Raises PreconditionFailedException (412) if the caller names another RevisionId than the resource has."""
     if wanted and wanted != found:
-        message = "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
-        raise Refusal(412, "PreconditionFailedException", message)
+        raise Refusal(
+            412,
+            "PreconditionFailedException",
+            "The Revision Id provided does not match the latest Revision Id. "
+            "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+        )
 
 
 def serving(fn: LambdaFunction) -> LambdaFunction:
@@ -276,28 +287,35 @@ def update_function_configuration(
     expect_idle(fn)
     if "Role" in body:
         _expect_role(fn, body["Role"])
-    before = _snapshot(serving(fn))
-    fn.update_configuration(body)
-    begin(fn, "update", before)
+    changed = _snapshot(fn)
+    changed.update_configuration(body)
+    _become(fn, changed)
     return fn.get_configuration()
 
 
 @replace(LambdaBackend, "update_function_code")
-def update_function_code(original: Any, self: LambdaBackend, function_name: str, qualifier: str, body: dict[str, Any]) -> dict[str, Any] | None:
+def update_function_code(
+    original: Any, self: LambdaBackend, function_name: str, qualifier: str, body: dict[str, Any]
+) -> dict[str, Any] | None:
     """DryRun: "validate the request parameters and access permissions without modifying the function code"."""
     fn = _unpublished(self, function_name)
     expect_revision(body.get("RevisionId"), fn.progress.revision)
     expect_idle(fn)
-    before = _snapshot(serving(fn))
-    changed = _snapshot(fn) if body.get("DryRun") else fn
+    changed = _snapshot(fn)
+    changed.architectures = body.get("Architectures", fn.architectures)
     changed._set_function_code({name: value for name, value in body.items() if name != "DryRun"})
-    if "Architectures" in body:
-        changed.architectures = body["Architectures"]
     if body.get("DryRun"):
         changed.progress = fn.progress
         return changed.get_configuration()
-    begin(fn, "update", before)
+    _become(fn, changed)
     return (publish(self._lambdas, fn) if body.get("Publish") else fn).get_configuration()
+
+
+def _become(fn: LambdaFunction, changed: LambdaFunction) -> None:
+    """Starts the update of a function to what a copy of it was changed to, so that a request refused half way leaves no trace."""
+    before = _snapshot(serving(fn))
+    vars(fn).update(vars(changed))
+    begin(fn, "update", before)
 
 
 def _unpublished(backend: LambdaBackend, name: str) -> LambdaFunction:
@@ -326,16 +344,17 @@ def set_function_code(original: Any, self: LambdaFunction, updated_spec: dict[st
     """Reads the package from the request or from S3. Raises InvalidParameterValueException for one Lambda wouldn't take."""
     if "ImageUri" in updated_spec:
         return original(self, updated_spec)
-    given = updated_spec.get("ZipFile")
-    if given is None:
-        package = _from_s3(self, updated_spec)
-    else:  # base64 in a request, bytes from a seed
-        package = given if isinstance(given, bytes) else base64.b64decode(given)
+    package = _from_request(updated_spec["ZipFile"]) if "ZipFile" in updated_spec else _from_s3(self, updated_spec)
     _expect_package(self, package)
     digest = hashlib.sha256(package)
     self.code_bytes, self.code_size, self.code_digest = package, len(package), digest.hexdigest()
     self.code_sha_256 = base64.b64encode(digest.digest()).decode()
     self.code = {"S3Key": f"snapshots/{self.account_id}/{self.function_name}-{self.code_digest[:32]}"}
+
+
+def _from_request(package: str | bytes) -> bytes:
+    """A request holds base64; a seed gives the bytes."""
+    return package if isinstance(package, bytes) else base64.b64decode(package)
 
 
 def _from_s3(fn: LambdaFunction, source: dict[str, Any]) -> bytes:
@@ -347,7 +366,9 @@ def _from_s3(fn: LambdaFunction, source: dict[str, Any]) -> bytes:
     except MissingBucket:
         raise _s3_error("NoSuchBucket", "The specified bucket does not exist") from None
     if bucket.region_name != fn.region:
-        raise _s3_error("PermanentRedirect", f"The bucket is in this region: {bucket.region_name}. Please use this region to retry the request")
+        raise _s3_error(
+            "PermanentRedirect", f"The bucket is in this region: {bucket.region_name}. Please use this region to retry the request"
+        )
     key = s3.get_object(source["S3Bucket"], source["S3Key"], version_id=version)
     if key is None:
         what = "version" if version else "key"
@@ -480,7 +501,7 @@ def split(name_or_arn: str, qualifier: str | None = None) -> tuple[str, str | No
     """Name and qualifier from a name, a partial ARN or an ARN, each with or without a qualifier."""
     found = NAME.fullmatch(name_or_arn)
     if not found:
-        raise Refusal(400, "ValidationException", f"1 validation error detected: Value '{name_or_arn}' at 'functionName' is not a function name")
+        raise unfit(name_or_arn, "functionName", "Member must be a function name or ARN")
     inner = found["qualifier"]
     if inner and qualifier and inner != qualifier:
         raise invalid("The derived qualifier from the function name does not match the specified qualifier.")
@@ -536,7 +557,13 @@ def put_alias(
 
 @replace(LambdaStorage, "update_alias")
 def update_alias(
-    original: Any, self: LambdaStorage, name: str, function_name: str, function_version: str | None, description: str | None, routing_config: Any
+    original: Any,
+    self: LambdaStorage,
+    name: str,
+    function_name: str,
+    function_version: str | None,
+    description: str | None,
+    routing_config: Any,
 ) -> LambdaAlias:
     """What isn't named stays, the weights too; `{"AdditionalVersionWeights": {}}` clears them."""
     alias = self.get_alias(name, function_name)
@@ -558,8 +585,9 @@ def _expect_routing(storage: LambdaStorage, function: str, version: str, routing
     for other, weight in split_off.items():
         if not 0.0 <= weight <= 1.0:
             constraint = "[Member must have value less than or equal to 1.0, Member must have value greater than or equal to 0.0]"
-            message = f"Value '{{{other}={weight}}}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: {constraint}"
-            raise Refusal(400, "ValidationException", f"1 validation error detected: {message}")
+            raise unfit(
+                f"{{{other}={weight}}}", "routingConfig.additionalVersionWeights", f"Map value must satisfy constraint: {constraint}"
+            )
         if other == version:
             raise invalid(f"Invalid function version {other}. Function version {other} is already included in routing configuration.")
         if "$LATEST" in (version, other):
@@ -573,8 +601,7 @@ def _expect_routing(storage: LambdaStorage, function: str, version: str, routing
 
 def _numbered(storage: LambdaStorage, function: str, version: str) -> LambdaFunction:
     if not re.fullmatch(r"\$LATEST|[0-9]+", version or ""):
-        message = f"Value '{version}' at 'functionVersion' failed to satisfy constraint: Member must satisfy regular expression pattern: (\\$LATEST|[0-9]+)"
-        raise Refusal(400, "ValidationException", f"1 validation error detected: {message}")
+        raise unfit(version, "functionVersion", r"Member must satisfy regular expression pattern: (\$LATEST|[0-9]+)")
     return storage.get_function_by_name_or_arn_with_qualifier(function, version)
 
 
@@ -595,7 +622,9 @@ def update_code_request(original: Any, self: LambdaResponse) -> Any:
 
 def _expect_size(response: LambdaResponse, operation: str) -> None:
     if len(response.body) > REQUEST_LIMIT:
-        raise Refusal(413, "RequestEntityTooLargeException", f"Request must be smaller than {REQUEST_LIMIT} bytes for the {operation} operation")
+        raise Refusal(
+            413, "RequestEntityTooLargeException", f"Request must be smaller than {REQUEST_LIMIT} bytes for the {operation} operation"
+        )
 
 
 @replace(LambdaResponse, "get_function")

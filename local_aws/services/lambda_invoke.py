@@ -17,6 +17,7 @@ Environment: `LOCAL_AWS_SEED` fixes how weighted aliases draw (default 0).
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import random
@@ -26,7 +27,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from moto.awslambda.models import LambdaAlias, LambdaBackend, LambdaFunction, lambda_backends
@@ -93,10 +93,14 @@ def resolve(backend: LambdaBackend, name: str, qualifier: str | None) -> Target:
 def _draw(alias: LambdaAlias) -> str:
     """The version an invocation through an alias gets: the additional one with the probability of its weight."""
     for version, weight in weights(alias).items():
-        generator = alias.__dict__.setdefault("generator", random.Random(f"{os.environ.get('LOCAL_AWS_SEED', '0')} {alias.arn}"))
-        if generator.random() < weight:
+        if _chance(alias.arn).random() < weight:
             return version
     return alias.function_version
+
+
+@functools.cache
+def _chance(arn: str) -> random.Random:
+    return random.Random(f"{os.environ.get('LOCAL_AWS_SEED', '0')} {arn}")
 
 
 # ---- Concurrency ------------------------------------------------------------------------------------------------------
@@ -130,7 +134,9 @@ def _reserved(target: Target) -> Iterator[None]:
 # ---- Invocation -------------------------------------------------------------------------------------------------------
 
 
-def invoke(backend: LambdaBackend, name: str, qualifier: str | None, event: bytes, kind: str = "RequestResponse", tail: bool = False) -> Answer:
+def invoke(
+    backend: LambdaBackend, name: str, qualifier: str | None, event: bytes, kind: str = "RequestResponse", tail: bool = False
+) -> Answer:
     """Invokes a function as the API does; `kind` is the InvocationType, `tail` asks for the end of the log."""
     target = resolve(backend, name, qualifier)
     event = event or b"{}"
@@ -154,7 +160,9 @@ def invoke(backend: LambdaBackend, name: str, qualifier: str | None, event: byte
 def _expect_event(event: bytes, kind: str) -> None:
     limit = PAYLOAD_LIMIT[kind]
     if len(event) > limit:
-        raise Refusal(413, "RequestTooLargeException", f"{len(event)} byte payload is too large for the {kind} invocation type (limit {limit} bytes)")
+        raise Refusal(
+            413, "RequestTooLargeException", f"{len(event)} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"
+        )
     try:
         json.loads(event)
     except ValueError as error:
@@ -178,7 +186,12 @@ def _execute(target: Target, event: bytes, request_id: str) -> runtime.Outcome:
         error = {"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"}
         outcome = runtime.Outcome(json.dumps(error).encode(), "Unhandled", outcome.log, outcome.duration)
     _measure(
-        target, at, Invocations=(1, "Count"), Errors=(int(bool(outcome.error)), "Count"), Throttles=(0, "Count"), Duration=(outcome.duration, "Milliseconds")
+        target,
+        at,
+        Invocations=(1, "Count"),
+        Errors=(int(bool(outcome.error)), "Count"),
+        Throttles=(0, "Count"),
+        Duration=(outcome.duration, "Milliseconds"),
     )
     _write_log(target.fn, spec.revision, outcome.log)
     return outcome
@@ -186,7 +199,10 @@ def _execute(target: Target, event: bytes, request_id: str) -> runtime.Outcome:
 
 def _spec(target: Target) -> runtime.Spec:
     fn = target.fn
-    layers = [(f"layer-{layer['Arn'].partition(':layer:')[2].replace(':', '-')}", package) for layer, package in zip(fn.layers, layer_packages(fn), strict=True)]
+    layers = [
+        (f"layer-{layer['Arn'].partition(':layer:')[2].replace(':', '-')}", package)
+        for layer, package in zip(fn.layers, layer_packages(fn), strict=True)
+    ]
     return runtime.Spec(
         owner=fn.function_arn,
         function=fn.function_name,
@@ -235,7 +251,7 @@ def _write_log(fn: LambdaFunction, revision: str, text: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html: one stream a day and execution environment."""
     logs, group = fn.logs_backend, fn.logs_group_name
     logs.ensure_log_group(group)
-    stream = f"{datetime.fromtimestamp(clock.now(), UTC):%Y/%m/%d}/[{fn.version}]{revision.replace('-', '')}"
+    stream = f"{clock.utcnow():%Y/%m/%d}/[{fn.version}]{revision.replace('-', '')}"
     if stream not in logs.groups[group].streams:
         logs.create_log_stream(group, stream)
     now = round(clock.now() * 1000)

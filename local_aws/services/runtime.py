@@ -120,7 +120,7 @@ class _Environment:
 
     def __init__(self, spec: Spec):
         self.spec = spec
-        self.output = tempfile.TemporaryFile()
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it
         self.channel, theirs = socket.socketpair()
         self.received = b""
         try:

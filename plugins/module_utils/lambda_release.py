@@ -125,7 +125,7 @@ class Alias:
 
 @dataclass(frozen=True)
 class Seen:
-    """Both sides as they are. ``latest`` is None while the function doesn't exist."""
+    """Both sides as they are. ``latest`` is None while the function doesn't exist; ``state`` and ``last_modified`` are AWS's words."""
 
     release: Release | None
     latest: Version | None
@@ -134,6 +134,8 @@ class Seen:
     tags: t.Mapping[str, str]
     versions: tuple[Version, ...]
     aliases: tuple[Alias, ...]
+    state: str | None = None
+    last_modified: str | None = None
 
     def alias(self, name: str) -> Alias | None:
         return next((alias for alias in self.aliases if alias.name == name), None)

@@ -109,8 +109,9 @@ def watch(aws: t.Any, want: Desired, version: str, seconds: int, min_samples: in
             raise Unfit(f"{want.function}: inconclusive {label}: {seen}, {min_samples} samples are needed.", inconclusive=True)
         if aws.clock.monotonic() - told >= 10:
             told = aws.clock.monotonic()
+            told_by = f", CloudWatch shows {why}" if by_metrics else ""
             aws.progress(
-                f"{want.function} {label}: {passed:.0f} of {seconds} s, {samples.count(version)} events by this run, metrics: {why}"
+                f"watching {want.function} {label}: {passed:.0f} of {seconds} s, {samples.count(version)} events answered{told_by}"
             )
         aws.clock.pause(ROUND_EVERY)
 

@@ -77,6 +77,8 @@ def observe(aws: t.Any, want: Desired) -> Seen:
         tags=function.get("Tags") or {},
         versions=tuple(version_of(version) for version in versions or () if version["Version"] != "$LATEST"),
         aliases=tuple(alias_of(alias) for alias in aliases or ()),
+        state=live.get("State"),
+        last_modified=live.get("LastModified"),
     )
 
 
@@ -118,6 +120,8 @@ def result(aws: t.Any, want: Desired, seen: Seen) -> dict[str, t.Any]:
         "code_sha256": seen.release.sha256 if seen.release else _sha_of(seen, live),
         "source": seen.release.origin if seen.release else None,
         "verified_version": verified and verified.version,
+        "state": seen.state,
+        "last_modified": seen.last_modified,
         "backup_alias": notes.get("backup"),
         "incident_alias": notes.get("incident"),
         "rolled_back": "restored" in notes,
@@ -293,7 +297,8 @@ def _settled(aws: t.Any, want: Desired, what: str) -> dict[str, t.Any]:
 
 
 def _with_latest(seen: Seen, live: t.Mapping[str, t.Any]) -> Seen:
-    return replace(seen, latest=version_of(live), revision=live["RevisionId"], arn=live["FunctionArn"])
+    told = {"state": live.get("State"), "last_modified": live.get("LastModified")}
+    return replace(seen, latest=version_of(live), revision=live["RevisionId"], arn=live["FunctionArn"], **told)
 
 
 # --- the aliases ------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from ansible.module_utils.common.parameters import remove_values
 from .reconcile import Failed, Refused
 
 try:
-    import boto3  # noqa: F401  pylint: disable=unused-import  (asked for, so that one sentence can say that it is missing)
+    # Asked for, so that one sentence can say that it is missing.
+    import boto3  # noqa: F401  # pylint: disable=unused-import
 
     BOTO3_ERROR = None
 except ImportError:

@@ -165,12 +165,10 @@ options:
   verify:
     description: How the version and the alias are checked.
     type: dict
-    apply_defaults: true
     suboptions:
       health:
         description: The health event, sent to the published version before the alias moves and through the alias afterwards.
         type: dict
-        apply_defaults: true
         suboptions:
           payload:
             description: The event.
@@ -223,7 +221,6 @@ options:
   abort:
     description: When a release is taken back while its traffic is watched (ROLL-02, W-50).
     type: dict
-    apply_defaults: true
     suboptions:
       max_errors:
         description: Most errors within O(abort.window).
@@ -395,6 +392,14 @@ source:
   type: str
 verified_version:
   description: Last version whose checks through the alias passed.
+  returned: when it was looked at
+  type: str
+state:
+  description: State of the function, V(Active) when it can run; null while it doesn't exist.
+  returned: when it was looked at
+  type: str
+last_modified:
+  description: When the function was last changed, as AWS writes it.
   returned: when it was looked at
   type: str
 backup_alias:

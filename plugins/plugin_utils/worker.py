@@ -40,7 +40,7 @@ class WorkerAction(ActionBase):
         return {**result, **self._in_worker(task_vars)}
 
     def _elsewhere(self, task_vars: dict[str, t.Any]) -> bool:
-        interpreter = task_vars.get("ansible_python_interpreter")
+        interpreter = self._templar.template(task_vars.get("ansible_python_interpreter"))  # usually "{{ ansible_playbook_python }}"
         return (
             self._connection.transport != "local"
             or bool(self._task.async_val)

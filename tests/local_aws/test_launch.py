@@ -52,6 +52,14 @@ def test_clients_that_signed_in_before_can_go_on_after_restoring(aws):
     assert client.get_caller_identity()["Arn"] == before["Arn"]
 
 
+def test_services_that_were_used_before_restoring_answer_the_same_after_it(aws):
+    for _ in range(2):
+        assert aws.client("dynamodb", "sit").list_tables()["TableNames"] == []
+        aws.client("sqs", "sit").create_queue(QueueName="left-over")
+        aws.restore()
+        assert "QueueUrls" not in aws.client("sqs", "sit").list_queues()
+
+
 def test_sessions_that_were_expired_are_good_again_after_restoring(aws):
     client = aws.client("sts", "sit", retries={"total_max_attempts": 1})
     client.get_caller_identity()
@@ -118,10 +126,10 @@ def test_it_ends_with_the_process_that_started_it(tmp_path):
         cwd=Path(__file__).parents[2],
     )
     assert owner.stdout == "up\n"
-    follow = launch.Remote(launch.read_state(tmp_path)["url"])
-    launch.wait_until_gone(launch.read_state(tmp_path)["pid"])
+    url = launch.read_state(tmp_path)["url"]
+    launch.wait_until_gone(url)
     with pytest.raises(ConnectionError):
-        follow.control("GET", "status")
+        launch.Remote(url).control("GET", "status")
 
 
 def test_the_environment_it_gives_has_no_way_to_another_aws(aws, monkeypatch):
@@ -132,3 +140,15 @@ def test_the_environment_it_gives_has_no_way_to_another_aws(aws, monkeypatch):
     assert found.stdout.strip() == ACCOUNTS["sit"]
     assert "AWS_PROFILE" not in aws.environ
     assert os.environ["AWS_PROFILE"] == "somebody-elses"
+
+
+def test_a_dump_of_s3_holds_every_object_and_its_versions(aws):
+    s3 = aws.client("s3", "dev")
+    s3.create_bucket(**BUCKET)
+    s3.put_bucket_versioning(Bucket="left-over", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="left-over", Key="a", Body=b"1")
+    s3.put_object(Bucket="left-over", Key="a", Body=b"22")
+    s3.delete_object(Bucket="left-over", Key="a")
+    dumped = aws.dump(services=["s3"], accounts=["dev", "sit"])
+    assert [version.get("size") for version in dumped["dev"]["s3"]["left-over"]["a"]] == [1, 2, None]
+    assert dumped["sit"]["s3"] == {}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import http.client
+import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
+from local_aws import server
 from local_aws.accounts import ACCOUNTS
 
 pytestmark = pytest.mark.local_aws
@@ -69,6 +71,32 @@ def test_simultaneous_writes_are_all_kept(aws):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: dynamodb.put_item(TableName="t", Item={"id": {"S": str(n)}}), range(60)))
     assert dynamodb.scan(TableName="t", Select="COUNT")["Count"] == 60
+
+
+def test_a_handler_that_blocks_lets_others_in_when_it_says_so():
+    entered, order = threading.Event(), []
+
+    def other() -> None:
+        with server.locked():
+            order.append("other")
+        entered.set()
+
+    with server.locked():
+        thread = threading.Thread(target=other)
+        thread.start()
+        order.append("before")
+        with server.unlocked():
+            assert entered.wait(10)
+        order.append("after")
+    thread.join()
+    assert order == ["before", "other", "after"]
+
+
+def test_unlocking_what_is_not_locked_does_nothing():
+    with server.unlocked():
+        pass
+    with server.locked():
+        pass
 
 
 def test_the_journal_says_who_asked_what_where_and_how_it_ended(aws):

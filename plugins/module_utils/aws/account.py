@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import random
 import re
 import time
@@ -39,7 +40,7 @@ DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Aut
 #: Values that say "fill me in" (W-53, C-41), such as subnet-xxxxx, your-cert-id, <etag> or TBD.
 PLACEHOLDER = re.compile(r"x{4,}|^your[-_]|[-_/]your[-_]|^<.*>$|\bTBD\b|\bTODO\b|\bchange[-_ ]?me\b|prod-key-id", re.IGNORECASE)
 
-_loader: t.Any = None
+_blank_sessions: list[t.Any] = []
 
 
 def connection_argument_spec() -> dict[str, t.Any]:
@@ -52,20 +53,34 @@ def connection_argument_spec() -> dict[str, t.Any]:
     }
 
 
-def warm(services: t.Iterable[str]) -> t.Any:
-    """The loader of AWS's service models, shared by all sessions of this process and of those forked from it."""
-    global _loader
+def warm(services: t.Iterable[str], sessions: int = 2) -> None:
+    """Do once, before workers are forked, what each of them would do again: read service models, and make sessions.
+
+    A blank session has no profile, credentials or connection yet; making one costs 10 to 20 ms of CPU, so a worker takes those of
+    its parent. ``sessions``: how many accounts a task uses.
+    """
     if not HAS_BOTOCORE:
-        return None
-    if _loader is None:
-        _loader = botocore.loaders.Loader()
-        _loader.load_data("endpoints")
-        _loader.load_data("partitions")
-        _loader.load_data("sdk-default-configuration")
+        return
+    while len(_blank_sessions) < sessions:
+        _blank_sessions.append(_blank_session())
+    loader = _models()
+    for data in ("endpoints", "partitions", "sdk-default-configuration"):
+        loader.load_data(data)
     for service in services:
-        _loader.load_service_model(service, "service-2")
-        _loader.load_service_model(service, "endpoint-rule-set-1")
-    return _loader
+        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+            loader.load_service_model(service, kind)
+
+
+@functools.cache
+def _models() -> t.Any:
+    """AWS's service models, read once for all sessions of this process and of those forked from it."""
+    return botocore.loaders.Loader()
+
+
+def _blank_session() -> t.Any:
+    session = botocore.session.Session()
+    session.register_component("data_loader", _models())
+    return session
 
 
 def reject_placeholders(values: t.Any, where: str = "") -> None:
@@ -121,8 +136,9 @@ class Account:
     def session(self) -> t.Any:
         """The botocore session: explicit keys, else the profile, else what the environment gives; then the role on top."""
         if self._session is None:
-            session = botocore.session.Session(profile=self.params.get("profile") or None)
-            session.register_component("data_loader", warm(()))
+            session = _blank_sessions.pop() if _blank_sessions else _blank_session()
+            if self.params.get("profile"):
+                session.set_config_variable("profile", self.params["profile"])
             if self.params.get("access_key"):
                 session.set_credentials(self.params["access_key"], self.params.get("secret_key"), self.params.get("session_token"))
             if self.params.get("role_arn"):

@@ -40,13 +40,13 @@ def alias(name, version, description="", **weights):
     return Alias(name, version, {number.lstrip("v"): weight for number, weight in weights.items()}, description, "r")
 
 
-def seen(versions=(("5", OLD),), aliases=(), latest=OLD, tags=TAGS, **more):
+def seen(versions=(("5", OLD),), aliases=(), latest=OLD, tags=None, **more):
     return Seen(
         release(**more),
         latest and Version("$LATEST", latest, LIVE),
         "rev",
         "arn",
-        tags,
+        TAGS if tags is None else tags,
         tuple(Version(number, sha, LIVE) for number, sha in versions),
         tuple(aliases),
     )
@@ -229,12 +229,12 @@ WANTS = {
 @pytest.mark.parametrize("want", WANTS.values(), ids=WANTS)
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 def test_a_stopped_run_ends_where_an_undisturbed_run_ends(start, want):
-    *_, goal = states(want, start)
+    *earlier, goal = states(want, start)
     assert p.plan(want, goal) == []
     whole = p.plan(want, start)
     for stopped in states(want, start):
         assert is_tail(p.plan(want, stopped), whole), "an approval of the whole plan covers what remains of it"
-        *_, end = states(want, stopped)
+        *earlier, end = states(want, stopped)
         assert served(end) == served(goal)
 
 
@@ -261,7 +261,7 @@ def test_from_wherever_a_promotion_fails_the_alias_serves_the_old_version_alone_
 def test_old_versions_go_but_never_one_that_an_alias_names():
     want = wanted(configuration=NEEDED, keep_versions=2, keep_backups=2)
     pinned = alias("customer-pin", "1")
-    *_, end = states(want, seen(MANY, (*SERVING, *OLD_BACKUPS, pinned)))
+    *earlier, end = states(want, seen(MANY, (*SERVING, *OLD_BACKUPS, pinned)))
     named = {number for a in end.aliases for number in (a.version, *a.weights)}
     assert named <= {v.number for v in end.versions}
     assert {v.number for v in end.versions} == {"1", "4", "5", "6"}
@@ -349,7 +349,7 @@ def test_a_rollback_that_is_run_again_does_nothing_and_one_that_was_stopped_goes
     everywhere = list(states(want, start))
     assert p.plan(want, everywhere[-1]) == []
     for stopped in everywhere:
-        *_, end = states(want, stopped)
+        *earlier, end = states(want, stopped)
         assert served(end) == served(everywhere[-1])
     assert everywhere[-1].alias("verified-sit").version == "5"
 
