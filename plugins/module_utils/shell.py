@@ -1,6 +1,6 @@
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the two shells around a module's core share: the plain module and the action plugin give the same result."""
+"""The two shells around a module's core, the plain module and Ansible's worker process, which give the same result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 
 from .reconcile import Failed, Refused
 
@@ -22,6 +24,8 @@ except ImportError:
 
 #: Shorter values than this are ordinary words: hiding them would garble every message.
 SECRET_LENGTH = 6
+SECRETS = ("secret_key", "session_token")
+HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
 Core = t.Callable[[t.Mapping[str, t.Any], bool, t.Callable[[str], None]], dict[str, t.Any]]
 
@@ -42,35 +46,67 @@ def run_core(core: Core, params: t.Mapping[str, t.Any], check_mode: bool, progre
     for told in ("msg", "exception"):
         if told in result:
             result[told] = remove_values(result[told], hidden)
-    result.setdefault("invocation", {"module_args": _shown(params)})
     return result
 
 
 def run_module(core: Core, argument_spec: dict[str, t.Any], **constraints: t.Any) -> None:
     """The plain module."""
-    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **constraints)
+    module = _Module(argument_spec=argument_spec, supports_check_mode=True, **constraints)
     result = run_core(core, module.params, module.check_mode, lambda message: None)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
 
 
+def run_in_worker(
+    name: str, module: t.Any, arguments: t.Mapping[str, t.Any], check_mode: bool, progress: t.Callable[[str], None]
+) -> dict[str, t.Any]:
+    """Check the arguments as AnsibleModule does, run the core of ``module`` and return what the plain module would."""
+    checked = ModuleArgumentSpecValidator(module.ARGUMENT_SPEC, **getattr(module, "CONSTRAINTS", {})).validate(arguments)
+    hidden = checked._no_log_values
+    if checked.error_messages:
+        told = checked.errors.msg
+        if isinstance(checked.errors[0], UnsupportedError):
+            told = f"Unsupported parameters for ({name}) module: {told}"
+        result = {"failed": True, "msg": told}
+    else:
+        result = run_core(module.core, checked.validated_parameters, check_mode, lambda message: progress(remove_values(message, hidden)))
+    return remove_values(result, hidden)
+
+
+class _Module(AnsibleModule):
+    """Neither the system's log nor a result gets values of environment variables; masking each as no_log would garble all else."""
+
+    def log(self, msg: str, log_args: t.Any = None) -> None:
+        """Leave the system's log alone: the arguments would be written there."""
+
+    def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
+        super().exit_json(**{"invocation": {"module_args": _shown(self.params)}, **kwargs})
+
+    def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+        super().fail_json(msg, **{"invocation": {"module_args": _shown(self.params)}, **kwargs})
+
+
 def _environment(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
-    return (params.get("configuration") or {}).get("environment_variables") or {}
+    """The environment variables among parameters that need not have been checked yet."""
+    configuration = params.get("configuration")
+    given = configuration.get("environment_variables") if isinstance(configuration, t.Mapping) else None
+    return given if isinstance(given, t.Mapping) else {}
 
 
 def _secrets(params: t.Mapping[str, t.Any]) -> list[str]:
     """Values that AWS or a library may repeat in an error."""
-    keys = [params.get(name) for name in ("secret_key", "session_token")]
+    keys = [params.get(name) for name in SECRETS]
     return [str(value) for value in (*keys, *_environment(params).values()) if value and len(str(value)) >= SECRET_LENGTH]
 
 
 def _shown(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    shown = {
-        name: "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" if name in ("secret_key", "session_token") and value else value
-        for name, value in params.items()
-    }
-    if _environment(params):
-        hidden = dict.fromkeys(_environment(params), "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
-        shown["configuration"] = {**params["configuration"], "environment_variables": hidden}
+    """The parameters as they may be shown, whatever was given for them."""
+    shown = {name: HIDDEN if name in SECRETS and value else value for name, value in params.items()}
+    configuration = params.get("configuration")
+    if isinstance(configuration, t.Mapping) and configuration.get("environment_variables"):
+        hidden = dict.fromkeys(_environment(params), HIDDEN) or HIDDEN
+        shown["configuration"] = {**configuration, "environment_variables": hidden}
+    elif configuration and not isinstance(configuration, t.Mapping):
+        shown["configuration"] = HIDDEN
     return shown

@@ -7,14 +7,16 @@ from __future__ import annotations
 import sys
 import typing as t
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
+from ansible import constants as C
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.bbws.platform.plugins.module_utils.shell import run_core
+from ansible_collections.bbws.platform.plugins.module_utils.shell import run_in_worker
 
 display = Display()
+
+#: What to find out by oneself, and what is found out already: the Python that this process runs on.
+OURS = {"auto", "auto_silent", "auto_legacy", "auto_legacy_silent", sys.executable}
 
 
 class WorkerAction(ActionBase):
@@ -40,26 +42,21 @@ class WorkerAction(ActionBase):
         return {**result, **self._in_worker(task_vars)}
 
     def _elsewhere(self, task_vars: dict[str, t.Any]) -> bool:
-        interpreter = self._templar.template(task_vars.get("ansible_python_interpreter"))  # usually "{{ ansible_playbook_python }}"
         return (
             self._connection.transport != "local"
             or bool(self._task.async_val)
-            or bool(self._task.become)
+            or self._connection.become is not None
             or any(self._task.environment or [])
-            or interpreter not in (None, "auto", "auto_silent", sys.executable, task_vars.get("ansible_playbook_python"))
+            or self._interpreter(task_vars) not in OURS
             or not boolean(self._templar.template(task_vars.get("bbws_run_in_worker", True)))
         )
 
+    def _interpreter(self, task_vars: dict[str, t.Any]) -> str:
+        """The Python that the inventory, the environment or the configuration asks for."""
+        return self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
+
     def _in_worker(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        validator = ArgumentSpecValidator(self.module.ARGUMENT_SPEC, **getattr(self.module, "CONSTRAINTS", {}))
-        checked = validator.validate(self._task.args)
-        hidden = checked._no_log_values
-        if checked.error_messages:
-            return remove_values({"failed": True, "msg": checked.errors.msg}, hidden)
         host = task_vars.get("inventory_hostname", "")
-
-        def progress(message: str) -> None:
-            display.display(remove_values(f"[{host}] {message}", hidden))
-
-        result = run_core(self.module.core, checked.validated_parameters, self._task.check_mode, progress)
-        return remove_values(result, hidden)
+        return run_in_worker(
+            self.name, self.module, self._task.args, self._task.check_mode, lambda message: display.display(f"[{host}] {message}")
+        )
