@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "matrix(id): the row of the fault matrix that the test fills")
+    config.addinivalue_line("markers", "full_matrix: only with --full-matrix")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("full_matrix"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full_matrix")])
+        items[:] = [item for item in items if not item.get_closest_marker("full_matrix")]
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -41,16 +48,17 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if not tallies:
+    tried = [row for row in tallies.values() if row.runs]
+    if not tried:
         return
     rows = [HEAD, "|---|---|" + "--:|" * 7]
-    for row in tallies.values():
+    for row in tried:
         converged = f"{row.converged}/{row.to_converge}"
         figures = (row.runs, row.ok, row.failed, row.unclean, row.duplicates, converged, f"{row.slowest:.1f}")
         rows.append(f"| {row.test} | {row.scenario} | {' | '.join(map(str, figures))} |")
-    totals = [sum(getattr(row, name) for row in tallies.values()) for name in ("runs", "ok", "failed", "unclean", "duplicates")]
-    whole = f"{sum(row.converged for row in tallies.values())}/{sum(row.to_converge for row in tallies.values())}"
-    slowest = max(row.slowest for row in tallies.values())
+    totals = [sum(getattr(row, name) for row in tried) for name in ("runs", "ok", "failed", "unclean", "duplicates")]
+    whole = f"{sum(row.converged for row in tried)}/{sum(row.to_converge for row in tried)}"
+    slowest = max(row.slowest for row in tried)
     rows.append(f"| | all | {' | '.join(map(str, (*totals, whole, f'{slowest:.1f}')))} |")
     target = config.getoption("fault_table")
     if target:
@@ -71,9 +79,18 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def some(full: bool, seed: int) -> Callable[[int, int], list[int]]:
-    """``some(total, most)``: the numbers 1 to ``total`` to try; all of them in the full matrix."""
-    return lambda total, most: list(range(1, total + 1)) if full else spread(total, most, seed)
+def cases(full: bool, seed: int) -> Callable[..., list[tuple[int, str]]]:
+    """``cases(total, most, kinds)``: the numbers 1 to ``total``, each with the kinds of fault to try there.
+
+    In the full matrix every kind at every number; else ``most`` numbers with one kind each, in turn.
+    """
+
+    def chosen(total: int, most: int, kinds: Sequence[str]) -> list[tuple[int, str]]:
+        if full:
+            return [(number, kind) for kind in kinds for number in range(1, total + 1)]
+        return [(number, kinds[(at + seed) % len(kinds)]) for at, number in enumerate(spread(total, most, seed))]
+
+    return chosen
 
 
 @pytest.fixture
@@ -102,5 +119,3 @@ def tally(request: pytest.FixtureRequest) -> Callable[[Scenario, str], Tally]:
         return tallies.setdefault((name, scenario.name), Tally(name, scenario))
 
     return row
-
-

@@ -49,7 +49,7 @@ class Scenario:
 
     name: str
     module: str
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(hash=False)
     seed: str
     ends: str = "changed"
     again: str = "ok"
@@ -202,6 +202,9 @@ def load(module: str) -> Any:
     return importlib.import_module(f"ansible_collections.bbws.platform.plugins.modules.{module}")
 
 
+_references: dict[Scenario, Reference] = {}
+
+
 class World:
     """A scenario on a local AWS."""
 
@@ -240,22 +243,32 @@ class World:
         return settled(self.aws.dump())
 
     def undisturbed(self) -> Reference:
-        """What a run leaves when nothing goes wrong, and what it asked for on the way."""
-        self.fresh()
-        before = self.state()
-        self.aws.clear_journal()
-        outcome = self.run()
-        assert outcome.kind == self.scenario.ends, f"{self.scenario}, undisturbed: {outcome}"
-        calls = [call for call in self.aws.journal() if call["service"] != "sts"]
-        return Reference(before, self.state(), calls, outcome)
+        """What a run leaves when nothing goes wrong, what it asked for on the way, and how a run after it ends; made once a session."""
+        if self.scenario not in _references:
+            self.fresh()
+            before = self.state()
+            outcome, calls = self.run(), self.aws.journal(sts=False)
+            assert outcome.kind == self.scenario.ends, f"{self.scenario}, undisturbed: {outcome}"
+            state = self.state()
+            self.aws.clear_journal()
+            again = self.run()
+            assert again.kind == self.scenario.again, f"{self.scenario}, once more: {again}"
+            writes = self.aws.writes()
+            _references[self.scenario] = Reference(before, state, calls, outcome, again, writes, self.state())
+        return _references[self.scenario]
 
 
 @dataclass(frozen=True)
 class Reference:
+    """An undisturbed run: the state before and after it, its calls without those to STS, how it ended; the same of a run after it."""
+
     before: dict[str, Any]
     state: dict[str, Any]
     calls: list[dict[str, Any]]
     outcome: Outcome
+    again: Outcome
+    writes_again: list[dict[str, Any]]
+    state_again: dict[str, Any]
 
     @property
     def writes(self) -> list[tuple[str, int]]:
@@ -313,14 +326,18 @@ class Tally:
     converged: int = 0
     to_converge: int = 0
     slowest: float = 0.0
+    #: What must not happen, and the sentences of those that failed cleanly.
     stories: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
 
     def ended(self, outcome: Outcome, label: str = "") -> None:
         """Count a disturbed run: ``ok`` if it ended as an undisturbed one may; a run that was killed is neither ok nor failed."""
         well = ("failed",) if self.scenario.ends == "failed" else ("ok", "changed")
         self.runs += 1
         self.ok += outcome.kind in well
-        self.failed += outcome.kind == "failed" and "failed" not in well
+        if outcome.kind == "failed" and "failed" not in well:
+            self.failed += 1
+            self.sentences.append(f"{label}: {outcome}")
         self.slowest = max(self.slowest, outcome.seconds)
         if outcome.kind in ("traceback", "hanging"):
             self.unclean += 1
@@ -340,9 +357,9 @@ class Tally:
         """Fail the test for every run that ended unclean or elsewhere, for duplicates, and for too few runs that ended well."""
         problems = list(self.stories)
         if self.duplicates:
-            problems.append(f"{self.duplicates} duplicates")
+            problems += [f"{self.duplicates} duplicates", *self.sentences]
         if self.ok < ok_share * self.runs:
-            problems.append(f"{self.ok} of {self.runs} ended well, {ok_share:.0%} are demanded")
+            problems += [f"{self.ok} of {self.runs} ended well, {ok_share:.0%} are demanded", *self.sentences]
         assert not problems, f"{self.test} {self.scenario}: " + "\n".join(problems)
 
 

@@ -16,7 +16,8 @@ from tests.fault import seeds
 from tests.fault.kit import SECRET_VALUE, Scenario, merged
 
 SEED = f"{Path(seeds.__file__)}:lambda_scenarios"
-SMOKE = packages.smoke(TENANT)
+#: An event that changes something is sent once, so a lost answer takes the release back: no storm can be survived with it.
+SMOKE = [event for event in packages.smoke(TENANT) if event["read_only"]]
 
 
 def promotion(scenario: str, ends: str = "changed", again: str = "ok", **more: Any) -> Scenario:
