@@ -25,7 +25,8 @@ except ImportError:  # the shells say so before anything here is called
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
-from ..reconcile import Refused
+from ..reconcile import Refused, Uncertain
+from .sts import get_caller_identity
 
 #: Retries by the SDK, and by nothing else: 8 attempts with jittered backoff (measured: 420 of 420 in a 30 % storm).
 #: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
@@ -137,12 +138,13 @@ class Account:
         """The botocore session: explicit keys, else the profile, else what the environment gives; then the role on top."""
         if self._session is None:
             session = _blank_sessions.pop() if _blank_sessions else _blank_session()
+            session.set_default_client_config(self._config(RETRYING))  # for what the session asks by itself, such as AssumeRole
             if self.params.get("profile"):
                 session.set_config_variable("profile", self.params["profile"])
             if self.params.get("access_key"):
                 session.set_credentials(self.params["access_key"], self.params.get("secret_key"), self.params.get("session_token"))
             if self.params.get("role_arn"):
-                _assume(session, self.params["role_arn"], self._config(RETRYING), self.params.get("region"))
+                _assume(session, self.params["role_arn"], self.params.get("region"))
             self._session = session
         return self._session
 
@@ -173,7 +175,7 @@ class Account:
                 f"expected_account_id of {self.name} must be a string of 12 digits, not {self.expected!r} (quote it in the inventory)."
             )
         try:
-            identity = self.client("sts").get_caller_identity()
+            identity = get_caller_identity(self.client("sts"))
         except Exception as error:
             raise Refused(self.explain(error) or str(error)) from error
         self.arn = identity["Arn"]
@@ -190,7 +192,7 @@ class Account:
 
     def explain(self, error: BaseException) -> str | None:
         """One sentence for an error that an operator can act on; None for a defect of ours."""
-        if isinstance(error, Refused):
+        if isinstance(error, (Refused, Uncertain)):
             return str(error)
         what, cause = (error.message, error.exception) if isinstance(error, AnsibleAWSError) else (None, error)
         prefix = f"{what}: " if what else ""
@@ -224,20 +226,16 @@ class Account:
         return f"aws sso login --profile {profile}" if profile else "aws sso login"
 
 
-def _assume(session: t.Any, role_arn: str, config: t.Any, region: str | None) -> None:
+def _assume(session: t.Any, role_arn: str, region: str | None) -> None:
     """Put credentials of ``role_arn`` into the session that renew themselves (design §3, ENV-06)."""
     source = session.get_credentials()
     if source is None:
         raise botocore.exceptions.NoCredentialsError()
-    base = session.create_client
-
-    def create_sts(service: str, **kwargs: t.Any) -> t.Any:
-        kwargs.setdefault("region_name", region)
-        kwargs["config"] = config
-        return base(service, **kwargs)
-
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
-        client_creator=create_sts, source_credentials=source, role_arn=role_arn, extra_args={"RoleSessionName": "bbws-platform"}
+        client_creator=functools.partial(session.create_client, region_name=region),
+        source_credentials=source,
+        role_arn=role_arn,
+        extra_args={"RoleSessionName": "bbws-platform"},
     )
     session._credentials = botocore.credentials.DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials
