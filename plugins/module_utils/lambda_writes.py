@@ -28,8 +28,8 @@ from .lambda_promotion import (
     UploadCode,
     goal,
     plan,
-    younger_twins,
     undo,
+    younger_twins,
 )
 from .lambda_release import (
     DIRECT_UPLOAD_MAX,
