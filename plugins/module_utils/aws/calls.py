@@ -8,7 +8,7 @@ import functools
 import typing as t
 
 try:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
     from botocore.parsers import ResponseParserError
 except ImportError:  # the shells say so before anything here is called
     pass
@@ -99,4 +99,5 @@ def _in_doubt(cause: t.Any) -> bool:
     if isinstance(cause, ClientError):
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code_of(cause) in MOVED or status >= 500
-    return isinstance(cause, BotoCoreError)  # the connection broke, or no answer came in time
+    # The connection broke, or no answer came in time; what the SDK itself refuses was never sent.
+    return isinstance(cause, BotoCoreError) and not isinstance(cause, ParamValidationError)
