@@ -37,7 +37,8 @@ ONCE = {"mode": "standard", "total_max_attempts": 1}
 
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 UNKNOWN_CREDENTIALS = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthFailure"}
-DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+#: "403" is all that an answer without a body, as to HeadObject, can say.
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
 
 #: Values that say "fill me in" (W-53, C-41), such as subnet-xxxxx, your-cert-id, <etag> or TBD.
 PLACEHOLDER = re.compile(r"x{4,}|^your[-_]|[-_/]your[-_]|^<.*>$|\bTBD\b|\bTODO\b|\bchange[-_ ]?me\b|prod-key-id", re.IGNORECASE)
@@ -139,16 +140,23 @@ class Account:
     def session(self) -> t.Any:
         """The botocore session: explicit keys, else the profile, else what the environment gives; then the role on top."""
         if self._session is None:
-            session = _blank_sessions.pop() if _blank_sessions else _blank_session()
-            session.set_default_client_config(self._config(RETRYING))  # for what the session asks by itself, such as AssumeRole
-            if self.params.get("profile"):
-                session.set_config_variable("profile", self.params["profile"])
-            if self.params.get("access_key"):
-                session.set_credentials(self.params["access_key"], self.params.get("secret_key"), self.params.get("session_token"))
-            if self.params.get("role_arn"):
-                _assume(session, self.params["role_arn"], self.params.get("region"))
-            self._session = session
+            try:
+                self._session = self._signed_in()
+            except botocore.exceptions.BotoCoreError as error:
+                raise Refused(self.explain(error)) from error
         return self._session
+
+    def _signed_in(self) -> t.Any:
+        session = _blank_sessions.pop() if _blank_sessions else _blank_session()
+        session.set_default_client_config(self._config(RETRYING))  # for what the session asks by itself, such as AssumeRole
+        if self.params.get("profile"):
+            session.set_config_variable("profile", self.params["profile"])
+        session.get_scoped_config()  # fails for a profile that isn't there
+        if self.params.get("access_key"):
+            session.set_credentials(self.params["access_key"], self.params.get("secret_key"), self.params.get("session_token"))
+        if self.params.get("role_arn"):
+            _assume(session, self.params["role_arn"], self.params.get("region"))
+        return session
 
     def client(self, service: str, region: str | None = None, once: bool = False, read_timeout: int = 60) -> t.Any:
         """A botocore client, made once. ``once``: no retry by the SDK; ``read_timeout`` in seconds."""
@@ -220,7 +228,7 @@ class Account:
         if isinstance(cause, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
             return f"{prefix}there are no AWS credentials{self._by()}: log in ({self._login()})."
         if isinstance(cause, botocore.exceptions.BotoCoreError):
-            return f"{prefix}{cause}"
+            return prefix + " ".join(str(cause).split())
         return str(error) if isinstance(error, AnsibleAWSError) or getattr(error, "for_people", False) else None
 
     def _login(self) -> str:

@@ -9,7 +9,9 @@ import typing as t
 from .calls import read, write
 
 
-@read("look for s3://{bucket}/{key}", missing=("404", "NoSuchKey", "NotFound"))
+@read(
+    "look for s3://{bucket}/{key} (needs s3:GetObject, for a version of it s3:GetObjectVersion)", missing=("404", "NoSuchKey", "NotFound")
+)
 def head_object(client: t.Any, bucket: str, key: str, version_id: str | None = None) -> dict[str, t.Any] | None:
     return client.head_object(Bucket=bucket, Key=key, **({"VersionId": version_id} if version_id else {}))
 
