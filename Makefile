@@ -47,7 +47,7 @@ fault: setup ## Tests under injected faults, a quick selection
 	@scripts/test.sh fault
 
 faults: setup ## Tests under injected faults, the full matrices
-	@$(BIN)/pytest tests/fault $(ARGS)
+	@$(BIN)/pytest -q tests/fault --full-matrix $(ARGS)
 
 e2e: setup ## The production commands as a user and as AWX run them
 	@scripts/test.sh e2e
