@@ -42,7 +42,7 @@ def route(method: str, name: str) -> Callable[[Handler], Handler]:
 
 def answer(environ: dict[str, Any]) -> Response:
     """Answer a request below `PREFIX`."""
-    name, _, rest = environ["PATH_INFO"].removeprefix(PREFIX).partition("/")
+    name, slash, rest = environ["PATH_INFO"].removeprefix(PREFIX).partition("/")
     body = get_input_stream(environ).read()
     handler = _routes.get((environ["REQUEST_METHOD"], name))
     if handler is None:

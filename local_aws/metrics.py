@@ -65,7 +65,7 @@ class Store:
         now = self._now()
         with self._lock:
             due = sorted((batch.due, key) for key, batch in self._batches.items() if batch.due <= now)
-            for _, key in due:
+            for key in [key for when, key in due]:
                 self._show(key, self._batches.pop(key).values)
 
     def _show(self, key: _Key, values: list[float]) -> None:

@@ -64,7 +64,7 @@ def find(name: str) -> Seed:
 
     Raises LookupError with the known names.
     """
-    path, _, function = name.rpartition(":")
+    path, colon, function = name.rpartition(":")
     if path:
         return Seed(name, "", runpy.run_path(path)[function])
     known = all_seeds()

@@ -109,7 +109,7 @@ def _serve_in_a_copy(
     with contextlib.suppress(ProcessLookupError):
         os.setpgid(child, child)
     try:
-        ready, _, _ = select.select([served_read, *([0] if attached else [])], [], [])
+        ready = select.select([served_read, *([0] if attached else [])], [], [])[0]
         if served_read not in ready:
             sys.exit(0)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

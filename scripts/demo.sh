@@ -4,8 +4,8 @@ set -eu
 cd "$(dirname "$0")/.."
 exports=$(.venv/bin/python -m local_aws start --seed dev-release)
 eval "$exports"
-echo "A local AWS with a DEV release and SIT runs in the background (state in .local-aws)."
-echo "The production command follows: $*"
+echo "A local AWS runs in the background (state in .local-aws); it started with a release in DEV and an empty SIT."
+echo "The production command is: $*"
 echo
 status=0
 "$@" || status=$?

@@ -694,7 +694,7 @@ class _policy_revision:
     def __enter__(self) -> None:
         self.fn.policy.revision = self.fn.progress.revision
 
-    def __exit__(self, kind: Any, *_: object) -> None:
+    def __exit__(self, kind: Any, *_error: object) -> None:
         if kind is None:
             touch(self.fn)
         self.fn.policy.revision = self.fn.progress.revision
@@ -712,7 +712,7 @@ def page(items: list[tuple[Any, dict[str, Any]]], response: LambdaResponse, name
     except ValueError:
         raise invalid("Invalid Marker") from None
     left = [(key, item) for key, item in sorted(items, key=lambda pair: pair[0]) if after is None or list(key) > after]
-    answer: dict[str, Any] = {name: [item for _, item in left[:size]]}
+    answer: dict[str, Any] = {name: [item for _key, item in left[:size]]}
     if len(left) > size:
         answer["NextMarker"] = base64.urlsafe_b64encode(json.dumps(left[size - 1][0]).encode()).decode()
     return json.dumps(answer)

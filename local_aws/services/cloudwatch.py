@@ -199,8 +199,8 @@ def _page(
             page.append({
                 "Id": query["Id"],
                 "Label": query.get("Label") or metric or query["Id"],
-                "Timestamps": [clock.moto_time(at) for at, _ in mine],
-                "Values": [value for _, value in mine],
+                "Timestamps": [clock.moto_time(at) for at, value in mine],
+                "Values": [value for at, value in mine],
                 "StatusCode": "PartialData" if high < len(points) else "Complete",
             })  # fmt: skip
         passed += len(points)

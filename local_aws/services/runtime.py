@@ -160,7 +160,7 @@ class _Environment:
             if not chunk:
                 raise _Gone
             self.received += chunk
-        line, _, self.received = self.received.partition(b"\n")
+        line, _end, self.received = self.received.partition(b"\n")
         return json.loads(line)
 
     def new_output(self) -> str:
@@ -238,7 +238,7 @@ class _Pool:
         with self.lock:
             self.busy.discard(environment)
             self.idle.append(environment)
-            surplus = [self.idle.pop(0) for _ in range(len(self.idle) - IDLE_LIMIT)]
+            surplus = [self.idle.pop(0) for _surplus in range(len(self.idle) - IDLE_LIMIT)]
         for old in surplus:
             old.stop()
 

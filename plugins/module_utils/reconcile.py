@@ -128,7 +128,7 @@ def run(resource: Resource, aws: t.Any, want: t.Any, check_mode: bool, allow_dis
             run.write(changes, resource.plan)
         except Unfit as unfit:
             run.take_back(unfit)
-        left = run.look()
+        left = run.look_until_done()
         if left:
             raise Failed(f"Still different after the change: {', '.join(change.path for change in left)}", **run.report(run.done))
         return run.report(run.done)
@@ -158,6 +158,15 @@ class _Run:
             self.planned = changes
         return changes
 
+    def look_until_done(self) -> list[Change]:
+        """What is left to do; looked at again before it is believed, because a read may lag behind the writes."""
+        for attempt in range(ATTEMPTS - 1):
+            left = self.look()
+            if not left:
+                return left
+            self.aws.clock.pause(2.0**attempt)
+        return self.look()
+
     def write(self, changes: list[Change], plan: t.Callable[[t.Any, t.Any], list[Change]]) -> None:
         """Make the changes in their order; after an answer that doesn't tell, look again and go on from what is there."""
         queue, attempt = list(changes), 0
@@ -171,8 +180,10 @@ class _Run:
                 if not is_tail(_writes(left), _writes(queue)):
                     raise Refused(f"{doubt} Somebody else changed it meanwhile: look at what is there, then run this again.") from doubt
                 made = _writes(queue)[: len(_writes(queue)) - len(_writes(left))]
-                if not made and attempt >= ATTEMPTS:
-                    raise
+                if not made:
+                    if attempt >= ATTEMPTS:
+                        raise
+                    self.aws.clock.pause(0.5 * 2.0**attempt)  # what was seen may be older than what was refused
                 attempt, queue = (0 if made else attempt), left
                 self.done.extend(made)
             else:
@@ -186,6 +197,11 @@ class _Run:
             self.write(self.resource.undo(self.want, self.seen), self.resource.undo)
         except Unfit as worse:
             told += f" What it was taken back to isn't fit either: {worse}"
+        except Exception as error:
+            why = self.aws.explain(error)
+            if why is None:
+                raise
+            raise Failed(f"{told} It could NOT be taken back: {why}", **self.report(self.done)) from error
         told += f" {self.resource.undone(self.aws, self.want, self.seen)}"
         raise Failed(told, inconclusive=unfit.inconclusive, **self.report(self.done)) from unfit
 

@@ -10,10 +10,15 @@ import typing as t
 from ansible import constants as C
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader, test_loader
 from ansible.utils.display import Display
 from ansible_collections.bbws.platform.plugins.module_utils.shell import run_in_worker
 
 display = Display()
+
+# Workers are forked from the process that imports this file, so what it has loaded isn't loaded again for each task and host.
+filter_loader.get("ansible.builtin.default")
+test_loader.get("ansible.builtin.defined")
 
 #: What to find out by oneself, and what is found out already: the Python that this process runs on.
 OURS = {"auto", "auto_silent", "auto_legacy", "auto_legacy_silent", sys.executable}

@@ -240,7 +240,7 @@ def test_the_waiters_of_botocore_poll_until_it_is_done(aws, settle, waiter):
             arguments["Qualifier"] = api.publish_version(FunctionName=function)["Version"]
     polls = []
 
-    def count(**_: Any) -> None:
+    def count(**_event: Any) -> None:
         polls.append(1)
         if len(polls) == 3:
             settle()
@@ -307,7 +307,7 @@ def test_code_comes_from_the_named_version_of_an_object_in_another_account(aws, 
     s3 = aws.client("s3", "sit")
     s3.create_bucket(Bucket="staging", CreateBucketConfiguration={"LocationConstraint": "af-south-1"})
     s3.put_bucket_versioning(Bucket="staging", VersioningConfiguration={"Status": "Enabled"})
-    first, _ = (s3.put_object(Bucket="staging", Key="a.zip", Body=package(text))["VersionId"] for text in ("x = 1", "x = 2"))
+    first, _second = (s3.put_object(Bucket="staging", Key="a.zip", Body=package(text))["VersionId"] for text in ("x = 1", "x = 2"))
     where = {"FunctionName": function, "S3Bucket": "staging", "S3Key": "a.zip"}
     assert api.update_function_code(**where, S3ObjectVersion=first)["CodeSha256"] == sha(package("x = 1"))
     settle()

@@ -130,7 +130,7 @@ def test_the_environment_is_the_functions_and_nothing_of_the_servers(api, monkey
 
 
 def test_an_execution_environment_is_used_again_until_the_function_changes(aws, api):
-    assert [result(api, "count") for _ in range(3)] == [1, 2, 3]
+    assert [result(api, "count") for _time in range(3)] == [1, 2, 3]
     reconfigure(aws, api, Environment={"Variables": {"COLOUR": "red"}})
     assert result(api, "[count, os.environ['COLOUR']]") == [1, "red"]
 
@@ -146,16 +146,16 @@ def test_the_handler_may_call_the_local_aws_as_its_role(api):
 
 def test_a_weighted_alias_splits_as_its_weight_says(api):
     split(api, 0.25)
-    served = Counter(invoke(api, Qualifier="live")["ExecutedVersion"] for _ in range(200))
+    served = Counter(invoke(api, Qualifier="live")["ExecutedVersion"] for _time in range(200))
     assert set(served) == {"1", "2"}
     assert 25 <= served["2"] <= 75
 
 
 def test_a_split_is_the_same_on_each_run(aws, api):
     runs = []
-    for _ in range(2):
+    for _time in range(2):
         split(api, 0.5)
-        runs.append([invoke(api, Qualifier="live")["ExecutedVersion"] for _ in range(20)])
+        runs.append([invoke(api, Qualifier="live")["ExecutedVersion"] for _time in range(20)])
         aws.restore()
     assert runs[0] == runs[1]
 
@@ -163,7 +163,7 @@ def test_a_split_is_the_same_on_each_run(aws, api):
 @pytest.mark.parametrize(("weight", "version"), [(0.0, "1"), (1.0, "2")])
 def test_the_ends_of_the_scale_send_everything_to_one_version(api, weight, version):
     split(api, weight)
-    assert {invoke(api, Qualifier="live")["ExecutedVersion"] for _ in range(20)} == {version}
+    assert {invoke(api, Qualifier="live")["ExecutedVersion"] for _time in range(20)} == {version}
 
 
 # ---- What goes wrong

@@ -46,7 +46,7 @@ def problem(error_type, message, request_id="", trace=()):
 
 def load(name):
     """The handler `file.function`; a Problem-shaped dict instead where Lambda would report one."""
-    module_name, _, attribute = name.rpartition(".")
+    module_name, _dot, attribute = name.rpartition(".")
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import random
 import re
 import time
@@ -24,7 +25,8 @@ except ImportError:  # the shells say so before anything here is called
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
-from ..reconcile import Refused
+from ..reconcile import Refused, Uncertain
+from .sts import get_caller_identity
 
 #: Retries by the SDK, and by nothing else: 8 attempts with jittered backoff (measured: 420 of 420 in a 30 % storm).
 #: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
@@ -40,7 +42,7 @@ DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Aut
 #: Values that say "fill me in" (W-53, C-41), such as subnet-xxxxx, your-cert-id, <etag> or TBD.
 PLACEHOLDER = re.compile(r"x{4,}|^your[-_]|[-_/]your[-_]|^<.*>$|\bTBD\b|\bTODO\b|\bchange[-_ ]?me\b|prod-key-id", re.IGNORECASE)
 
-_loader: t.Any = None
+_blank_sessions: list[t.Any] = []
 
 
 def connection_argument_spec() -> dict[str, t.Any]:
@@ -53,20 +55,34 @@ def connection_argument_spec() -> dict[str, t.Any]:
     }
 
 
-def warm(services: t.Iterable[str]) -> t.Any:
-    """The loader of AWS's service models, shared by all sessions of this process and of those forked from it."""
-    global _loader
+def warm(services: t.Iterable[str], sessions: int = 2) -> None:
+    """Do once, before workers are forked, what each of them would do again: read service models, and make sessions.
+
+    A blank session has no profile, credentials or connection yet; making one costs 10 to 20 ms of CPU, so a worker takes those of
+    its parent. ``sessions``: how many accounts a task uses.
+    """
     if not HAS_BOTOCORE:
-        return None
-    if _loader is None:
-        _loader = botocore.loaders.Loader()
-        _loader.load_data("endpoints")
-        _loader.load_data("partitions")
-        _loader.load_data("sdk-default-configuration")
+        return
+    while len(_blank_sessions) < sessions:
+        _blank_sessions.append(_blank_session())
+    loader = _models()
+    for data in ("endpoints", "partitions", "sdk-default-configuration"):
+        loader.load_data(data)
     for service in services:
-        _loader.load_service_model(service, "service-2")
-        _loader.load_service_model(service, "endpoint-rule-set-1")
-    return _loader
+        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+            loader.load_service_model(service, kind)
+
+
+@functools.cache
+def _models() -> t.Any:
+    """AWS's service models, read once for all sessions of this process and of those forked from it."""
+    return botocore.loaders.Loader()
+
+
+def _blank_session() -> t.Any:
+    session = botocore.session.Session()
+    session.register_component("data_loader", _models())
+    return session
 
 
 def reject_placeholders(values: t.Any, where: str = "") -> None:
@@ -129,13 +145,15 @@ class Account:
         return self._session
 
     def _signed_in(self) -> t.Any:
-        session = botocore.session.Session(profile=self.params.get("profile") or None)
-        session.register_component("data_loader", warm(()))
+        session = _blank_sessions.pop() if _blank_sessions else _blank_session()
+        session.set_default_client_config(self._config(RETRYING))  # for what the session asks by itself, such as AssumeRole
+        if self.params.get("profile"):
+            session.set_config_variable("profile", self.params["profile"])
         session.get_scoped_config()  # fails for a profile that isn't there
         if self.params.get("access_key"):
             session.set_credentials(self.params["access_key"], self.params.get("secret_key"), self.params.get("session_token"))
         if self.params.get("role_arn"):
-            _assume(session, self.params["role_arn"], self._config(RETRYING), self.params.get("region"))
+            _assume(session, self.params["role_arn"], self.params.get("region"))
         return session
 
     def client(self, service: str, region: str | None = None, once: bool = False, read_timeout: int = 60) -> t.Any:
@@ -165,7 +183,7 @@ class Account:
                 f"expected_account_id of {self.name} must be a string of 12 digits, not {self.expected!r} (quote it in the inventory)."
             )
         try:
-            identity = self.client("sts").get_caller_identity()
+            identity = get_caller_identity(self.client("sts"))
         except Exception as error:
             raise Refused(self.explain(error) or str(error)) from error
         self.arn = identity["Arn"]
@@ -182,7 +200,7 @@ class Account:
 
     def explain(self, error: BaseException) -> str | None:
         """One sentence for an error that an operator can act on; None for a defect of ours."""
-        if isinstance(error, Refused):
+        if isinstance(error, (Refused, Uncertain)):
             return str(error)
         what, cause = (error.message, error.exception) if isinstance(error, AnsibleAWSError) else (None, error)
         prefix = f"{what}: " if what else ""
@@ -202,9 +220,7 @@ class Account:
         ):
             return f"{prefix}the AWS SSO session{self._by()} has expired: log in again ({self._login()}) and run this again."
         if isinstance(cause, botocore.exceptions.ProfileNotFound):
-            return (
-                f"{prefix}the AWS profile {self.params.get('profile')!r} is not in the AWS config file: add it, or name role_arn instead."
-            )
+            return f"{prefix}the AWS profile {cause.kwargs['profile']!r} is not in the AWS config file: add it, or name role_arn instead."
         if isinstance(cause, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
             return f"{prefix}there are no AWS credentials{self._by()}: log in ({self._login()})."
         if isinstance(cause, botocore.exceptions.BotoCoreError):
@@ -216,20 +232,16 @@ class Account:
         return f"aws sso login --profile {profile}" if profile else "aws sso login"
 
 
-def _assume(session: t.Any, role_arn: str, config: t.Any, region: str | None) -> None:
+def _assume(session: t.Any, role_arn: str, region: str | None) -> None:
     """Put credentials of ``role_arn`` into the session that renew themselves (design §3, ENV-06)."""
     source = session.get_credentials()
     if source is None:
         raise botocore.exceptions.NoCredentialsError()
-    base = session.create_client
-
-    def create_sts(service: str, **kwargs: t.Any) -> t.Any:
-        kwargs.setdefault("region_name", region)
-        kwargs["config"] = config
-        return base(service, **kwargs)
-
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
-        client_creator=create_sts, source_credentials=source, role_arn=role_arn, extra_args={"RoleSessionName": "bbws-platform"}
+        client_creator=functools.partial(session.create_client, region_name=region),
+        source_credentials=source,
+        role_arn=role_arn,
+        extra_args={"RoleSessionName": "bbws-platform"},
     )
     session._credentials = botocore.credentials.DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials

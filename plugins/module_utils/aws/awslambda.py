@@ -16,10 +16,14 @@ try:
 except ImportError:  # the shells say so before anything here is called
     pass
 
-from .calls import LOOKS, Incomplete, code_of, read, whole, write
+from .calls import Incomplete, code_of, read, whole, write
 
 NOT_FOUND = ("ResourceNotFoundException",)
-#: Answers that say that nothing was run, so that asking again can't run it twice.
+#: How often an event is sent at most: after what was just published or moved isn't known everywhere, or an answer was cut off.
+SENDINGS = 6
+#: Answers of an AWS that doesn't know yet what was just made; nothing was run.
+NOT_YET = {"ResourceNotFoundException", "ResourceConflictException"}
+#: Answers that say that nothing was run; the SDK repeats them where it may.
 NOT_RUN = {"TooManyRequestsException", "EC2ThrottledException", "ResourceNotReadyException"}
 CONFIGURATION = ("FunctionArn", "CodeSha256", "RevisionId", "Version")
 
@@ -139,20 +143,21 @@ def invoke(aws: t.Any, function: str, qualifier: str, payload: t.Any, repeatable
     ``read_timeout`` in seconds, longer than the function may run (at most 900).
     """
     client = aws.client("lambda", once=not repeatable, read_timeout=read_timeout)
-    told = "no answer"
-    for attempt in range(LOOKS):
+    harmless = NOT_YET if repeatable else NOT_YET | NOT_RUN
+    for sending in range(SENDINGS):
         try:
             answer = client.invoke(FunctionName=function, Qualifier=qualifier, Payload=json.dumps(payload).encode())
-            return _outcome(whole(answer, ("StatusCode", "Payload"), "Invoke"))
+            outcome = _outcome(whole(answer, ("StatusCode", "Payload"), "Invoke"))
+            if outcome["body"] is not None or not repeatable or sending:
+                return outcome
+            told, again = "the answer was cut off", True
         except ClientError as error:
-            told = str(error)
-            if repeatable or code_of(error) not in NOT_RUN:
-                break
-            aws.clock.pause(0.5 * 2**attempt)
+            told, again = str(error), code_of(error) in harmless
         except (BotoCoreError, Incomplete) as error:
-            told = f"no answer to an event that must not run twice: {error}"
-            if not repeatable:
-                break
+            told, again = f"no whole answer came: {error}", repeatable and isinstance(error, Incomplete)
+        if not again:
+            break
+        aws.clock.pause(0.5 * 2**sending)
     return {"status": None, "error": told, "executed_version": None, "body": None}
 
 

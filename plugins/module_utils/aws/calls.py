@@ -8,7 +8,8 @@ import functools
 import typing as t
 
 try:
-    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+    from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnection
     from botocore.parsers import ResponseParserError
 except ImportError:  # the shells say so before anything here is called
     pass
@@ -58,9 +59,9 @@ def read(description: str, missing: t.Collection[str] = ()) -> t.Callable[[t.Cal
                     if code_of(error) in missing:
                         return None
                     raise
-                except (Incomplete, ResponseParserError):
+                except (Incomplete, ResponseParserError) as error:
                     if look == LOOKS - 1:
-                        raise
+                        raise Incomplete(str(error)) from error
             return None
 
         return looked
@@ -99,5 +100,4 @@ def _in_doubt(cause: t.Any) -> bool:
     if isinstance(cause, ClientError):
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code_of(cause) in MOVED or status >= 500
-    # The connection broke, or no answer came in time; what the SDK itself refuses was never sent.
-    return isinstance(cause, BotoCoreError) and not isinstance(cause, ParamValidationError)
+    return isinstance(cause, (NoConnection, HTTPClientError))  # the connection broke, or no answer came in time

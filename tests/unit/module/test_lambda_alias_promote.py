@@ -98,7 +98,7 @@ def test_who_changes_it_meanwhile_is_not_overwritten(lab, monkeypatch, moved):
     def meanwhile(*args, **kwargs):  # while the health of the new version is checked
         monkeypatch.setattr(lambda_writes.api, "invoke", invoke)
         if moved == "alias":
-            other.update_function_configuration(FunctionName=SIT, Timeout=77)
+            other.update_function_code(FunctionName=SIT, ZipFile=packages.package("sites_service"))
             lab.settle()
             version = other.publish_version(FunctionName=SIT)["Version"]
             other.update_alias(FunctionName=SIT, Name="latest-sit", FunctionVersion=version)
