@@ -217,7 +217,7 @@ def _prune(want: Desired, seen: Seen, ready: Version | None, keeps_backup: bool)
 
 
 def younger_twins(aliases: t.Iterable[Alias]) -> list[Alias]:
-    """Backup and incident aliases that remember the same as an older one: of two runs at once may each have made one."""
+    """Backup and incident aliases that remember the same as an older one: two runs at once, or one that saw the past, made both."""
     kept, twins = set(), []
     for alias in sorted(aliases, key=lambda alias: alias.name):
         if alias.description and (BACKUP.fullmatch(alias.name) or INCIDENT.fullmatch(alias.name)):

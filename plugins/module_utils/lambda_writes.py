@@ -202,7 +202,7 @@ def _code(aws: t.Any, want: Desired, release: Release) -> dict[str, t.Any]:
     """The package as a request takes it: the S3 object, the bytes themselves, or for big ones the bytes by a staging bucket."""
     if release.s3:
         return dict(release.s3)
-    package = api.download(release.location or "", release.sha256, release.size)
+    package = api.download(aws, release.location or "", release.sha256, release.size)
     if len(package) <= DIRECT_UPLOAD_MAX:
         return {"ZipFile": package}
     client, key = aws.client("s3"), f"lambda/{want.function}/{base64.b64decode(release.sha256).hex()}.zip"

@@ -45,7 +45,10 @@ STAMPED = re.compile(r"(backup|incident)-\d{8}-\d{6}")
 
 @dataclass(frozen=True)
 class Scenario:
-    """``ends`` is how an undisturbed first run ends: ``changed``, ``ok`` or ``failed``; ``again`` how a run after it ends."""
+    """``ends`` is how an undisturbed first run ends: ``changed``, ``ok`` or ``failed``; ``again`` how a run after it ends.
+
+    ``traceless``: operations that count as writes and leave nothing behind.
+    """
 
     name: str
     module: str
@@ -53,6 +56,7 @@ class Scenario:
     seed: str
     ends: str = "changed"
     again: str = "ok"
+    traceless: frozenset[str] = frozenset({"lambda:Invoke"})
 
     def __str__(self) -> str:
         return self.name
@@ -254,7 +258,7 @@ class World:
             again = self.run()
             assert again.kind == self.scenario.again, f"{self.scenario}, once more: {again}"
             writes = self.aws.writes()
-            _references[self.scenario] = Reference(before, state, calls, outcome, again, writes, self.state())
+            _references[self.scenario] = Reference(self.scenario, before, state, calls, outcome, again, writes, self.state())
         return _references[self.scenario]
 
 
@@ -262,6 +266,7 @@ class World:
 class Reference:
     """An undisturbed run: the state before and after it, its calls without those to STS, how it ended; the same of a run after it."""
 
+    scenario: Scenario
     before: dict[str, Any]
     state: dict[str, Any]
     calls: list[dict[str, Any]]
@@ -275,6 +280,11 @@ class Reference:
         """Each write as ``service:Operation`` and its number among those of its name."""
         names = [f"{call['service']}:{call['operation']}" for call in self.calls if call["write"]]
         return [(name, names[: at + 1].count(name)) for at, name in enumerate(names)]
+
+    @property
+    def changes(self) -> list[tuple[str, int]]:
+        """The writes that leave something behind."""
+        return [(name, number) for name, number in self.writes if name not in self.scenario.traceless]
 
     def surplus(self, state: Any) -> list[str]:
         """What is there and is neither where the scenario began nor where it ends: duplicates and orphans."""

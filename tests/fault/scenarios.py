@@ -34,7 +34,7 @@ def promotion(scenario: str, ends: str = "changed", again: str = "ok", **more: A
             "qualifier": "latest-dev",
         },
         "tags": {"Environment": "sit"},
-        "verify": {"smoke": SMOKE, "monitor_seconds": 2, "metrics_timeout": 60},
+        "verify": {"smoke": SMOKE, "monitor_seconds": 1, "metrics_timeout": 60},
     }
     made = {name: value for name, value in merged(params, more).items() if value is not None}
     return Scenario(scenario, "lambda_alias_promote", made, SEED, ends, again)
@@ -48,7 +48,7 @@ CONFIGURATION = {
     "memory_size": 512,
     "environment_variables": {"ENVIRONMENT": "sit", "LOG_LEVEL": "INFO", "TOKEN": SECRET_VALUE},
 }
-STEPS = [{"weight": 20, "bake": 3, "min_samples": 2}, {"weight": 60, "bake": 3, "min_samples": 2}]
+STEPS = [{"weight": 20, "bake": 1, "min_samples": 1}, {"weight": 60, "bake": 1, "min_samples": 1}]
 DIGEST = base64.b64encode(hashlib.sha256(packages.package(TENANT, "1.1.0")).digest()).decode()
 
 LAMBDA = [

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import gc
 import random
 import re
 import time
@@ -71,6 +72,7 @@ def warm(services: t.Iterable[str], sessions: int = 2) -> None:
     for service in services:
         for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
             loader.load_service_model(service, kind)
+    gc.freeze()  # what is there before a fork is neither collected nor copied in the workers
 
 
 @functools.cache

@@ -21,6 +21,8 @@ from .calls import Incomplete, code_of, read, whole, write
 NOT_FOUND = ("ResourceNotFoundException",)
 #: How often an event is sent at most: after what was just published or moved isn't known everywhere, or an answer was cut off.
 SENDINGS = 6
+#: How often a download is begun at most.
+DOWNLOADS = 8
 #: Answers of an AWS that doesn't know yet what was just made; nothing was run.
 NOT_YET = {"ResourceNotFoundException", "ResourceConflictException"}
 #: Answers that say that nothing was run; the SDK repeats them where it may.
@@ -156,10 +158,12 @@ def invoke(aws: t.Any, function: str, qualifier: str, payload: t.Any, repeatable
     return {"status": None, "error": told, "executed_version": None, "body": None}
 
 
-def download(url: str, sha256: str, size: int) -> bytes:
+def download(aws: t.Any, url: str, sha256: str, size: int) -> bytes:
     """The package behind a Code.Location, proven by its CodeSha256 (LAM-07). ``size`` in bytes."""
     session, last = URLLib3Session(timeout=(10, 120)), "nothing was sent"
-    for _attempt in range(4):
+    for attempt in range(DOWNLOADS):  # the SDK repeats nothing here
+        if attempt:
+            aws.clock.pause(0.1 * 2**attempt)
         try:
             answer = session.send(AWSRequest("GET", url).prepare())
             body = answer.content

@@ -87,6 +87,16 @@ def test_the_session_asks_for_its_credentials_as_patiently_as_for_everything_els
     assert retries == RETRYING
 
 
+@pytest.mark.parametrize("bad", [b"", b"<Error>SlowDown</Error>", b"the pack"], ids=["nothing", "an-error", "half"])
+def test_a_download_that_is_not_the_whole_package_is_begun_again(monkeypatch, bad):
+    bodies, waited = [bad, bad, b"the package"], []
+    send = SimpleNamespace(send=lambda request: SimpleNamespace(status_code=200, content=bodies.pop(0)))
+    monkeypatch.setattr(awslambda, "URLLib3Session", lambda timeout: send)
+    aws = SimpleNamespace(clock=SimpleNamespace(pause=waited.append))
+    assert awslambda.download(aws, "https://package", awslambda.code_sha256(b"the package"), 11) == b"the package"
+    assert waited == [0.2, 0.4]
+
+
 def answered(body=b'{"statusCode": 200}', **more):
     return lambda: {"StatusCode": 200, "ExecutedVersion": "2", "Payload": io.BytesIO(body), **more}
 

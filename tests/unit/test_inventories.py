@@ -1,0 +1,176 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The inventories name every difference between the environments, completely and with real values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.bbws.platform.plugins.module_utils.preflight import placeholders
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ("dev", "sit", "prod")
+ACCOUNTS = {"dev": "536580886816", "sit": "815856636111", "prod": "093646564004"}
+PREVIOUS = {"dev": None, "sit": "dev", "prod": "sit"}
+FUNCTIONS = {
+    "tenant_instance_management": "bbws-tenant-instance-management-{}",
+    "sites_service": "{}-bbws-sites-service",
+    "templates_service": "{}-bbws-templates-service",
+    "plugins_service": "{}-bbws-plugins-service",
+    "async_processor": "{}-bbws-async-processor",
+    "ecs_event_handler": "bbws-ecs-event-handler-{}",
+}
+
+
+def variables(env: str) -> dict[str, Any]:
+    """Every variables file of an inventory, by its path in it."""
+    folder = ROOT / "inventories" / env
+    return {str(path.relative_to(folder)): yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*_vars/*/*.yml"))}
+
+
+def account(env: str) -> dict[str, Any]:
+    return variables(env)["group_vars/all/account.yml"]
+
+
+def groups(env: str) -> dict[str, list[str]]:
+    """The hosts of each group, in their order; a region's name without its environment."""
+    inventory = InventoryManager(loader=DataLoader(), sources=[str(ROOT / "inventories" / env / "hosts.yml")])
+    return {name: [host.removeprefix(f"{env}_") for host in hosts] for name, hosts in inventory.get_groups_dict().items()}
+
+
+def keys(value: Any, where: str = "") -> Iterator[str]:
+    """The paths of all keys; those of a list's entries as one, and those of an event's payload not at all."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield f"{where}.{key}"
+            if key != "payload":
+                yield from keys(inner, f"{where}.{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner, f"{where}[]")
+
+
+@pytest.mark.req("ENV-01")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_an_account_is_a_string_of_twelve_digits_and_the_documented_one(env: str) -> None:
+    assert account(env)["aws_account_id"] == ACCOUNTS[env]
+    previous = PREVIOUS[env]
+    assert account(env)["source_environment"]["account_id"] == (ACCOUNTS[previous] if previous else None)
+
+
+@pytest.mark.req("ENV-02", "C-01")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_regions_are_the_documented_ones(env: str) -> None:
+    found = account(env)
+    regions = (found["primary_region"], found["dr_region"], found["edge_region"])
+    assert regions == ("af-south-1", "eu-west-1" if env == "prod" else None, "us-east-1")
+
+
+@pytest.mark.req("ENV-02")
+def test_no_role_plugin_or_playbook_names_a_region() -> None:
+    region = re.compile(r"\b(?:af|ap|ca|eu|me|sa|us)-(?:north|south|east|west|central)[a-z]*-[1-9]\b")
+    files = [path for folder in ("roles", "plugins", "playbooks") for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yml")]
+    # The examples of a module's documentation are no code.
+    texts = {path: re.sub(r'(DOCUMENTATION|EXAMPLES|RETURN) = r""".*?"""', "", path.read_text(), flags=re.DOTALL) for path in files}
+    assert [str(path) for path, text in texts.items() if region.search(text)] == []
+
+
+@pytest.mark.req("ENV-05", "ENV-06")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_each_environment_has_its_profile_and_its_pipeline_role(env: str) -> None:
+    assert account(env)["aws_profile"] == f"bbws-{env}"
+    assert account(env)["oidc_role_name"] == f"bbws-github-actions-role-{env}"
+
+
+@pytest.mark.req("ENV-11")
+def test_the_domains_are_the_documented_ones() -> None:
+    told = {env: (account(env)["tenant_domain"], account(env)["portal_domain"]) for env in ENVIRONMENTS}
+    assert told == {
+        "dev": ("*.dev.bbws.io", "dev.kimmyai.io"),
+        "sit": ("*.sit.bbws.io", "sit.kimmyai.io"),
+        "prod": ("*.bbws.io", "kimmyai.io"),
+    }
+    assert account("prod")["portal_aliases"] == ["www.kimmyai.io"]
+    assert account("prod")["api_domain"] == "api.wp.kimmyai.io"
+
+
+@pytest.mark.req("LAM-01", "C-13")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_documented_function_is_a_host_with_its_complete_name_here_and_in_the_environment_before(env: str) -> None:
+    assert set(groups(env)["lambda_services"]) == set(FUNCTIONS)
+    previous = PREVIOUS[env]
+    for host, pattern in FUNCTIONS.items():
+        found = variables(env)[f"host_vars/{host}/lambda_service.yml"]
+        assert found["lambda_service_function_name"] == pattern.format(env)
+        assert found["lambda_service_source_function_name"] == (pattern.format(previous) if previous else None)
+
+
+@pytest.mark.req("ENV-16", "C-13")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_names_are_written_out_not_put_together(env: str) -> None:
+    names = variables(env)["group_vars/all/naming.yml"]["naming"]
+    assert not [name for name in names.values() if name and "{{" in name]
+    written = [name for name in names.values() if name and "{tenant}" not in name]
+    assert all(env in name.replace("/", "-").split("-") for name in written if name != "bbws-aurora-global")
+
+
+@pytest.mark.req("WAVE-03", "C-20")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_product_comes_before_order_which_needs_it(env: str) -> None:
+    services = groups(env)["api_services"]
+    assert services.index("product") < services.index("order")
+
+
+def test_the_environments_have_the_same_files_and_keys() -> None:
+    sit = {path: set(keys(content)) for path, content in variables("sit").items()}
+    for env in ENVIRONMENTS:
+        there = {path: set(keys(content)) for path, content in variables(env).items()}
+        # Only PROD has windows, so only there an entry of that list has keys.
+        there["group_vars/all/account.yml"] = {key for key in there["group_vars/all/account.yml"] if not key.startswith(".windows[]")}
+        assert there == sit
+
+
+def test_the_environments_have_the_same_groups_and_services_and_only_prod_a_region_for_disaster_recovery() -> None:
+    sit = groups("sit")
+    for env in ENVIRONMENTS:
+        there = groups(env)
+        assert there["dr"] == (["eu_west_1"] if env == "prod" else [])
+        for name in sit:
+            assert sorted(set(there[name]) - {"eu_west_1"}) == sorted(sit[name])
+        assert set(there) == set(sit)
+
+
+@pytest.mark.req("C-41")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_no_value_is_a_placeholder(env: str) -> None:
+    assert list(placeholders(variables(env), env)) == []
+
+
+@pytest.mark.req("C-41")
+@pytest.mark.parametrize("value", ["TBD", "subnet-xxxxx", "your-cert-id", "<etag>", "arn:aws:kms:af-south-1:1:key/prod-key-id", "CHANGEME"])
+def test_a_placeholder_is_found_wherever_it_is(value: str) -> None:
+    found = list(placeholders({"fine": 1, "deep": [{"name": "real"}, {"name": value}]}, "sit"))
+    assert found == [f"sit.deep[1].name is still a placeholder ({value!r}): put the real value into the inventory."]
+
+
+@pytest.mark.req("LAM-20")
+def test_prod_is_only_asked_what_changes_nothing() -> None:
+    assert variables("prod")["group_vars/lambda_services/lambda_service.yml"]["lambda_service_read_only"] is True
+    for host in FUNCTIONS:
+        events = variables("prod")[f"host_vars/{host}/lambda_service.yml"]["lambda_service_smoke"]
+        assert events and all(event["read_only"] for event in events)
+
+
+@pytest.mark.parametrize("host", FUNCTIONS)
+def test_the_sample_services_are_smoked_as_they_say(host: str) -> None:
+    """The health event isn't repeated: the module sends it anyway."""
+    theirs = yaml.safe_load((ROOT / "examples" / "services" / host / "smoke.yml").read_text())
+    ours = variables("sit")[f"host_vars/{host}/lambda_service.yml"]["lambda_service_smoke"]
+    assert ours == [event for event in theirs if event["name"] != "health"]
