@@ -47,8 +47,6 @@ class Refused(Exception):
 class Uncertain(Exception):
     """AWS refused a guarded write, or its answer was lost: only another look tells what is there now."""
 
-    for_people = True
-
 
 class Unfit(Exception):
     """What was just put in place doesn't do its job; whatever ``undo()`` plans is done before the run fails."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import pytest
@@ -179,6 +180,24 @@ def test_a_promotion_serves_the_tested_package_and_remembers_what_was_served(lab
     ]  # fmt: skip
 
 
+@pytest.mark.req("W-24", "LAM-11")
+def test_the_version_itself_is_checked_and_then_the_alias_with_every_smoke_event(lab):
+    lab.promote(verify=READ_ONLY)
+    assert [call["resource"] for call in lab.calls if call["operation"] == "Invoke"] == [
+        f"{SIT}:2",
+        f"{SIT}:latest-sit",
+        f"{SIT}:latest-sit",
+    ]
+
+
+@pytest.mark.req("LAM-11", "ROLL-01")
+def test_a_release_whose_smoke_event_fails_is_taken_back(lab):
+    lab.release("tenant_instance_management", "throws")
+    result = lab.run(verify=READ_ONLY)
+    assert result["failed"] and result["rolled_back"] and "list tenants" in result["msg"]
+    assert lab.alias() == {"version": "1", "weights": {}} == lab.alias("verified-sit")
+
+
 @pytest.mark.req("ENV-18", "W-12")
 def test_a_second_run_and_check_mode_write_nothing(lab):
     planned = lab.run(check=True)
@@ -306,6 +325,4 @@ def digest(release: str) -> str:
 
 
 def hexadecimal(release: str) -> str:
-    import base64
-
     return base64.b64decode(digest(release)).hex()
