@@ -66,7 +66,7 @@ class KeepAlias(Change):
 
 @dataclass(frozen=True)
 class CheckVersion(Change):
-    pass
+    check = True
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class PointAlias(Change):
 
 @dataclass(frozen=True)
 class Bake(Change):
+    check = True
     step: t.Any = None
 
 
@@ -87,6 +88,7 @@ class Bake(Change):
 class CheckAlias(Change):
     """``restored``: only the health of what the alias was taken back to."""
 
+    check = True
     restored: bool = False
 
 

@@ -28,6 +28,8 @@ class Change:
 
     #: Cuts traffic or loses data, and so waits for allow_disruptive.
     disruptive: t.ClassVar[bool] = False
+    #: Only looks, so it may be made again.
+    check: t.ClassVar[bool] = False
     #: Digest of values that must not be shown, such as environment variables; part of the digest, never of ``shown()``.
     sealed: str = field(default="", kw_only=True)
 
@@ -44,8 +46,6 @@ class Refused(Exception):
 
 class Uncertain(Exception):
     """AWS refused a guarded write, or its answer was lost: only another look tells what is there now."""
-
-    for_people = True
 
 
 class Unfit(Exception):
@@ -103,6 +103,10 @@ def is_tail(left: t.Sequence[Change], of: t.Sequence[Change]) -> bool:
     """Whether ``left`` is what remains of a plan when its first changes have been made."""
     digests = [change.digest() for change in of]
     return [change.digest() for change in left] == digests[len(digests) - len(left) :]
+
+
+def _writes(changes: t.Sequence[Change]) -> list[Change]:
+    return [change for change in changes if not change.check]
 
 
 def run(resource: Resource, aws: t.Any, want: t.Any, check_mode: bool, allow_disruptive: bool = False) -> dict[str, t.Any]:
@@ -171,9 +175,9 @@ class _Run:
                 attempt += 1
                 self.seen = self.resource.observe(self.aws, self.want)
                 left = plan(self.want, self.seen)
-                if not is_tail(left, queue):
+                if not is_tail(_writes(left), _writes(queue)):
                     raise Refused(f"{doubt} Somebody else changed it meanwhile: look at what is there, then run this again.") from doubt
-                made = queue[: len(queue) - len(left)]
+                made = _writes(queue)[: len(_writes(queue)) - len(_writes(left))]
                 if not made:
                     if attempt >= ATTEMPTS:
                         raise

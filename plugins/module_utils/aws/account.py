@@ -222,9 +222,7 @@ class Account:
         ):
             return f"{prefix}the AWS SSO session{self._by()} has expired: log in again ({self._login()}) and run this again."
         if isinstance(cause, botocore.exceptions.ProfileNotFound):
-            return (
-                f"{prefix}the AWS profile {self.params.get('profile')!r} is not in the AWS config file: add it, or name role_arn instead."
-            )
+            return f"{prefix}the AWS profile {cause.kwargs['profile']!r} is not in the AWS config file: add it, or name role_arn instead."
         if isinstance(cause, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
             return f"{prefix}there are no AWS credentials{self._by()}: log in ({self._login()})."
         if isinstance(cause, botocore.exceptions.BotoCoreError):

@@ -133,11 +133,6 @@ def tag_resource(client: t.Any, arn: str, tags: dict[str, str]) -> None:
     client.tag_resource(Resource=arn, Tags=tags)
 
 
-@write("untag {arn}")
-def untag_resource(client: t.Any, arn: str, keys: list[str]) -> None:
-    client.untag_resource(Resource=arn, TagKeys=keys)
-
-
 def invoke(aws: t.Any, function: str, qualifier: str, payload: t.Any, repeatable: bool, read_timeout: int = 60) -> dict[str, t.Any]:
     """Run one event and tell how it ended: status, error, executed_version, body (None when it isn't JSON).
 
