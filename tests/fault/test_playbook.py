@@ -37,20 +37,9 @@ def playbook(in_worker: bool, keys: dict[str, str]) -> list[dict[str, Any]]:
     """The promotion with an explicit session; secrets come from the environment, for Ansible shows a failed task's lines."""
     options = {name: value for name, value in PROMOTE.params.items() if name != "profile"} | {"region": "af-south-1"}
     options |= {option: f"{{{{ lookup('env', '{variable}') }}}}" for option, variable in keys.items()}
-    variables = {"TOKEN": "{{ lookup('env', 'SECRET') }}"}
-    configuration = {
-        **options["configuration"],
-        "environment_variables": {**options["configuration"]["environment_variables"], **variables},
-    }
-    task = {"name": "Promote", MODULE: {**options, "configuration": configuration}}
-    return [
-        {
-            "hosts": "localhost",
-            "gather_facts": False,
-            "vars": {"bbws_run_in_worker": in_worker, "ansible_python_interpreter": sys.executable},
-            "tasks": [task],
-        }
-    ]
+    options = kit.merged(options, {"configuration": {"environment_variables": {"TOKEN": "{{ lookup('env', 'SECRET') }}"}}})
+    variables = {"bbws_run_in_worker": in_worker, "ansible_python_interpreter": sys.executable}
+    return [{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [{"name": "Promote", MODULE: options}]}]
 
 
 def begin(aws: LocalAWS, folder: Path, in_worker: bool) -> tuple[subprocess.Popen[bytes], list[str]]:
