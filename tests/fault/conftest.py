@@ -64,8 +64,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if target:
         target.write_text("\n".join(rows) + "\n")
     terminalreporter.section(f"fault matrix, {time.monotonic() - begun:.0f} s")
-    for row in rows:
-        terminalreporter.write_line(row)
+    for line in (*rows, *(f"{row.test} {row.scenario}, {sentence}" for row in tried for sentence in row.sentences)):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

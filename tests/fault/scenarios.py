@@ -49,6 +49,7 @@ CONFIGURATION = {
     "environment_variables": {"ENVIRONMENT": "sit", "LOG_LEVEL": "INFO", "TOKEN": SECRET_VALUE},
 }
 STEPS = [{"weight": 20, "bake": 1, "min_samples": 1}, {"weight": 60, "bake": 1, "min_samples": 1}]
+WRITING_EVENT = promotion("promote", verify={"smoke": packages.smoke(TENANT), "monitor_seconds": 0})
 DIGEST = base64.b64encode(hashlib.sha256(packages.package(TENANT, "1.1.0")).digest()).decode()
 
 LAMBDA = [

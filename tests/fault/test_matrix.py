@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from local_aws import packages
 from tests.fault.kit import difference
-from tests.fault.scenarios import LAMBDA
+from tests.fault.scenarios import LAMBDA, TENANT, WRITING_EVENT
 
 LIGHT = {"throttle": 0.1, "error": 0.1, "reset": 0.05}
 HEAVY = {"throttle": 0.3, "error": 0.3, "reset": 0.3}
@@ -160,6 +161,36 @@ def test_a_rerun_that_sees_the_past_is_put_right_by_the_one_after_it(scenario, w
         again = here.run()
         row.compared(here, reference, label, f"({blind}; then {again})")
     expect(tally, scenario, ("3 stale reads", "9 stale reads"))
+
+
+@pytest.mark.matrix("R7")
+@scenarios("create", "promote", "rollback")
+def test_reads_that_lag_behind_the_writes_are_waited_for(scenario, world, tally, full, seed):
+    """One read in five is answered as it was before the newest write."""
+    here, row = world(scenario), tally(scenario, "20% of reads stale")
+    reference = here.undisturbed()
+    for number in range(STORMS if full else 1):
+        here.fresh()
+        with here.faults({"write": False, "do": "stale", "probability": 0.2, "seed": 1000 * seed + number}):
+            outcome = here.run()
+        settle(here, row, reference, [outcome], f"storm {1000 * seed + number}")
+    row.expect()
+
+
+@pytest.mark.matrix("R4")
+@pytest.mark.parametrize("kind", LOST)
+def test_an_event_that_must_not_run_twice_is_sent_once_and_its_release_taken_back(kind, world):
+    here = world(WRITING_EVENT)
+    events = {"operation": "lambda:Invoke", "resource": ".*:latest-sit"}
+    last = len(packages.smoke(TENANT)) + 1  # after the health check come the events in their order, the one that writes last
+    with here.faults({**events, "matching": last, "times": 1, "do": kind}):
+        outcome = here.run()
+    sent = [call for call in here.aws.journal() if call["operation"] == "Invoke" and call["fault"]]
+    after = [call["operation"] for call in here.aws.journal() if call["n"] > sent[0]["n"] and call["write"]]
+    assert (len(sent), after) == (1, ["UpdateAlias", "Invoke"])  # the alias back, and its health
+    assert outcome.kind == "failed" and "serves version 1 again" in outcome.result["msg"], outcome
+    served = here.state()["sit"]["lambda"][WRITING_EVENT.params["function_name"]]["aliases"]["latest-sit"]
+    assert (served["FunctionVersion"], served.get("RoutingConfig")) == ("1", None)
 
 
 @pytest.mark.matrix("R8")
