@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 from dataclasses import dataclass, field
+from functools import partial
 
 from .gates_policy import (
     CHECKS,
@@ -35,6 +36,8 @@ SKEW_MAX = 60
 #: How many names a sentence lists.
 NAMED = 5
 LATE_SHOWN = 3
+#: How the record writes a value that there isn't.
+NOTHING = "none"
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
@@ -117,7 +120,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Record:
-    """The record of a component in the environment of ``side``; None when there is none, False when records aren't kept."""
+    """What ``promotion_record`` keeps of a component of that side; None when it has none, False when no table is named."""
 
     side: str
     component: str
@@ -214,11 +217,11 @@ def _job(gate: Gate, subject: str | None, threshold: str, query: str, judge: t.C
 
 def _built_in(policy: Policy, call: Call) -> t.Iterator[Job]:
     mode = {"auto": "a push or a person", "manual": "a person", "strict_manual": "a person, with recorded approvals"}[policy.deploy_mode]
-    yield Job("deploy_mode", "deploy_mode", None, None, f"{policy.deploy_mode}: started by {mode}", "trigger", lambda: _mode(policy, call))
+    yield Job("deploy_mode", "deploy_mode", None, None, f"{policy.deploy_mode}: started by {mode}", "trigger", partial(_mode, policy, call))
     if policy.calendar.windows or policy.calendar.freezes:
         threshold = f"open for another {human(policy.reserve)}" if policy.reserve else "open"
         query = "; ".join(map(str, policy.calendar.windows)) or "always, but for the freezes"
-        yield Job("window", "window", None, None, threshold, query, lambda: _window(policy, call))
+        yield Job("window", "window", None, None, threshold, query, partial(_window, policy, call))
 
 
 def _mode(policy: Policy, call: Call) -> Judge:
@@ -291,7 +294,7 @@ def _metric_jobs(gate: Metric, policy: Policy, call: Call) -> t.Iterator[Job]:
         what = f"sum({RATIOS[gate.metric]}) / sum(Invocations)" if gate.metric in RATIOS else gate.metric
         told = ", ".join(f"{name}={value}" for name, value in dimensions)
         query = f"AWS/Lambda {what} {told} from {iso(since)} to {iso(call.now)}, {PERIOD} s periods"
-        yield _job(gate, service.name, threshold, query, lambda dimensions=dimensions: _metric(gate, dimensions, since))
+        yield _job(gate, service.name, threshold, query, partial(_metric, gate, dimensions, since))
 
 
 def _dimensions(gate: Metric, service: Service) -> tuple[tuple[str, str], ...]:
@@ -381,7 +384,7 @@ def _floor(seconds: float) -> int:
 def _alarms_jobs(gate: Alarms, policy: Policy, call: Call) -> t.Iterator[Job]:
     for prefix in gate.prefixes:
         query = f"alarms that begin with {prefix}"
-        yield _job(gate, prefix, "none in ALARM", query, lambda prefix=prefix: _alarms(gate.side, prefix))
+        yield _job(gate, prefix, "none in ALARM", query, partial(_alarms, gate.side, prefix))
 
 
 def _alarms(side: str, prefix: str) -> Judge:
@@ -410,7 +413,7 @@ def _depends_jobs(gate: DependsOn, policy: Policy, call: Call) -> t.Iterator[Job
     )
     for what, found, threshold, judge in kinds:
         for name in found:
-            yield _job(gate, f"{what} {name}", threshold, f"{what} {name}", lambda judge=judge, name=name: judge(gate.side, name))
+            yield _job(gate, f"{what} {name}", threshold, f"{what} {name}", partial(judge, gate.side, name))
 
 
 def _table(side: str, name: str) -> Judge:
@@ -467,7 +470,7 @@ def _drift_jobs(gate: Drift, policy: Policy, call: Call) -> t.Iterator[Job]:
         for service in call.services:
             serving = service.on(side)
             query = f"{serving.function}:{serving.alias} ({side})"
-            judge = lambda service=service, side=side: _drift(side, service.name, service.on(side))  # noqa: E731
+            judge = partial(_drift, side, service.name, serving)
             yield _job(gate, service.name, "serves what was verified and recorded", query, judge, side=side)
 
 
@@ -493,9 +496,8 @@ def _drift(side: str, component: str, serving: Serving) -> Judge:
     if live[1]:
         return Told(FAIL, f"{name} splits its traffic between two versions: a promotion hasn't ended", observed, 1)
     if verified is None and (record is None or not record.get("last_verified")):
-        return Told(
-            INCONCLUSIVE, f"nothing says which version of {name} was verified: it has no alias {verified_name} and no record", observed, 0
-        )
+        why = f"nothing says which version of {name} was verified: there is no alias {verified_name} and no record"
+        return Told(INCONCLUSIVE, why, observed, 0)
     if verified:
         wrong = _differs(serving.function, serving.alias, live, verified[0], verified_name)
         digest = verified[2].removeprefix("verified ") if verified[2].startswith("verified ") else ""
@@ -505,8 +507,10 @@ def _drift(side: str, component: str, serving: Serving) -> Judge:
             return Told(FAIL, wrong, observed, 1)
     if record:
         for member, seen in (("version", live[0]), ("digest", code[1])):
-            if record.get(member) and record[member] != seen:
+            if record.get(member) not in (None, NOTHING, seen):
                 return Told(FAIL, f"{name} serves {member} {seen}, but {record[member]} is recorded", observed, 1)
+        if not verified and not _verified(record):
+            return Told(FAIL, f"{name} serves version {live[0]}, which is recorded, but not as verified", observed, 1)
     return Told(PASS, f"{name} serves version {live[0]}, which was verified", observed, 1)
 
 
@@ -521,8 +525,7 @@ def _differs(function: str, alias: str, live: tuple[str, t.Any, str] | None, ver
 def _soak_jobs(gate: Soak, policy: Policy, call: Call) -> t.Iterator[Job]:
     for service in call.services:
         threshold = f"verified at least {human(gate.min)} ago"
-        judge = lambda service=service: _soak(gate, service.name, call.now)  # noqa: E731
-        yield _job(gate, service.name, threshold, f"record of {service.name}", judge)
+        yield _job(gate, service.name, threshold, f"record of {service.name}", partial(_soak, gate, service.name, call.now))
 
 
 def _soak(gate: Soak, component: str, now: float) -> Judge:
@@ -534,7 +537,7 @@ def _soak(gate: Soak, component: str, now: float) -> Judge:
         return Told(FAIL, f"no release of {component} is recorded there", None, 0)
     if not _verified(record):
         return Told(FAIL, f"release {_short(record['release'])} of {component} is recorded, but not as verified", None, 1)
-    since = _time(record.get("verified_at"), f"verified_at of {component}")
+    since = _time(_verified(record).get("at"), f"the time of the record of {component}")
     if since > now + SKEW_MAX:
         raise Unknown(f"{component} is recorded as verified at {iso(since)}, which is still to come: one of the clocks is wrong")
     age = max(now - since, 0)
@@ -544,8 +547,11 @@ def _soak(gate: Soak, component: str, now: float) -> Judge:
     return Told(PASS, f"{component} was verified {human(age)} ago", int(age), 1)
 
 
-def _verified(record: t.Mapping[str, t.Any]) -> bool:
-    return bool(record.get("release")) and record.get("last_verified") == record.get("release")
+def _verified(record: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any] | None:
+    """The mark of the last verification, if it is of what is recorded as served."""
+    mark = record.get("last_verified")
+    same = mark and all(mark.get(member) == record.get(member) for member in ("version", "digest"))
+    return mark if same else None
 
 
 def _refuse_no_records(record: t.Any) -> None:
@@ -562,7 +568,7 @@ def _health_jobs(gate: Health, policy: Policy, call: Call) -> t.Iterator[Job]:
     for service in call.services:
         serving = service.on(gate.side)
         ask = Answer(gate.side, serving.function, serving.alias, canonical(gate.payload or HEALTH), gate.expected_status)
-        yield _job(gate, service.name, f"status {gate.expected_status}", f"invoke {ask.function}:{ask.alias}", lambda ask=ask: _health(ask))
+        yield _job(gate, service.name, f"status {gate.expected_status}", f"invoke {ask.function}:{ask.alias}", partial(_health, ask))
 
 
 def _health(ask: Answer) -> Judge:
@@ -578,7 +584,7 @@ def _health(ask: Answer) -> Judge:
 def _evidence_jobs(gate: Evidence, policy: Policy, call: Call) -> t.Iterator[Job]:
     for check in (one for one in CHECKS if one in gate.checks):  # always told in the order of GATE-01
         threshold = f"passed within {human(gate.max_age)}" + (f", coverage >= {gate.coverage:g} %" if check == "unit" else "")
-        yield _job(gate, check, threshold, f"{check} in the evidence file", lambda check=check: _evidence(gate, check, call))
+        yield _job(gate, check, threshold, f"{check} in the evidence file", partial(_evidence, gate, check, call))
 
 
 def _evidence(gate: Evidence, check: str, call: Call) -> Judge:

@@ -367,7 +367,7 @@ class _Reader:
             freeze for n, one in enumerate(found["freezes"] or ()) if (freeze := self.freeze(f"freezes[{n}]", one, found["timezone"]))
         ]
         gates = [gate for n, one in enumerate(found["gates"] or ()) if (gate := self.gate(f"gates[{n}]", one))]
-        expected, rollback = self.reserve(found["window_reserve"], bool(windows))
+        expected, rollback = self.reserve(found["window_reserve"], bool(found["windows"]))
         self.across(found, windows, expected + rollback, gates)
         timezone = found["timezone"] or (windows[0].timezone if windows else None)
         calendar = Calendar(tuple(windows), tuple(freezes))
