@@ -335,7 +335,7 @@ def _metric(gate: Metric, dimensions: tuple[tuple[str, str], ...], since: int) -
             FAIL, f"{function} has {_plain(total)} {gate.metric} in {over}, and must have {gate.op} {gate.value:g}", total, int(samples)
         )
     if samples < gate.min_samples:
-        why = f"{function} has {_plain(samples)} invocations in {over}, and {gate.min_samples} are needed to judge {gate.metric}"
+        why = f"{function} has {_plain(samples)} invocations in {over}, and at least {gate.min_samples} must be there to judge it"
         hint = "" if samples else ": is the name right, and does it have traffic?"
         return Told(FAIL if gate.on_no_data == "fail" else INCONCLUSIVE, why + hint, None, int(samples))
     late = {at for at, value in calls.items() if value and at not in points}

@@ -7,8 +7,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bbws.platform.plugins.module_utils.aws.account import Clock
 from ansible_collections.bbws.platform.plugins.module_utils.gates import evaluate
+from ansible_collections.bbws.platform.plugins.module_utils.gates_policy import read_policy
 from ansible_collections.bbws.platform.plugins.module_utils.shell import run_core
 from ansible_collections.bbws.platform.plugins.modules import promotion_gate
 
@@ -24,6 +28,7 @@ from local_aws.accounts import ACCOUNTS
 
 pytestmark = pytest.mark.seed("promoted", metrics_delay=0)
 
+ROOT = Path(__file__).parents[3]
 DEV, SIT = ACCOUNTS["dev"], ACCOUNTS["sit"]
 TENANTS = "bbws-tenant-instance-management"
 TABLE = "bbws-promotions-sit"
@@ -460,6 +465,49 @@ def test_check_mode_and_report_say_the_same_as_a_run(aws):
     assert results[0]["msg"] == " ".join(results[0]["explain"])
 
 
+# --- in Ansible -------------------------------------------------------------------------------------------------------------
+
+
+def ansible(aws, folder, tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What each task registers; a name that ends in `plain` is run as a module of its own instead of in Ansible's worker."""
+    lines = []
+    for number, (name, arguments) in enumerate(tasks.items()):
+        variables = {"bbws_run_in_worker": not name.endswith("plain")}
+        task = {"name": name, "bbws.platform.promotion_gate": arguments, "ignore_errors": True, "register": f"r{number}", "vars": variables}
+        told = {"dest": str(folder / f"{number}.json"), "content": f"{{{{ r{number} | to_json }}}}", "mode": "0600"}
+        lines += [task, {"name": "Keep it", "ansible.builtin.copy": told}]
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": lines}
+    (folder / "play.yml").write_text(yaml.safe_dump([play]))
+    run = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), str(folder / "play.yml")],
+        env=aws.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return {name: json.loads((folder / f"{number}.json").read_text()) for number, name in enumerate(tasks)}
+
+
+def settled(result: dict[str, Any]) -> Any:
+    """A result without the times at which it was looked."""
+    kept = {name: value for name, value in result.items() if name not in ("invocation", "exception", "at")}
+    return json.loads(re.sub(r"20\d\d-\d\d-\d\dT[\d:]+Z", "then", json.dumps(kept)))
+
+
+def test_worker_and_module_give_the_same_result(aws, tmp_path):
+    measure(aws, "dev", f"{TENANTS}-dev", Invocations=60, Errors=20)
+    freeze = {"from": dt.date(2026, 12, 15), "until": dt.date(2027, 1, 5), "reason": "year end", "timezone": "Africa/Johannesburg"}
+    gates = {"failing": options(ERRORS, ALARMS, policy={"freezes": [freeze]}), "malformed": options({**ERRORS, "op": "=>"})}
+    found = ansible(aws, tmp_path, {f"{name} {way}": args for name, args in gates.items() for way in ("worker", "plain")})
+    for name in gates:
+        assert settled(found[f"{name} worker"]) == settled(found[f"{name} plain"])
+        assert found[f"{name} worker"]["failed"]
+    assert found["failing worker"]["verdict"] == "fail"
+    assert found["failing worker"]["policy_digest"] == run(ERRORS, ALARMS, policy={"freezes": [freeze]})["policy_digest"]
+
+
 # --- documentation ----------------------------------------------------------------------------------------------------------
 
 
@@ -487,3 +535,9 @@ def test_what_is_returned_is_what_is_documented(aws):
     documented = yaml.safe_load(promotion_gate.RETURN)
     assert set(result) - {"failed", "msg", "changed"} == set(documented)
     assert set(result["gates"][0]) == set(documented["gates"]["contains"])
+
+
+@pytest.mark.parametrize("environment", ["sit", "prod"])
+def test_the_example_policies_can_be_used(environment):
+    text = (ROOT / "examples" / "policies" / f"{environment}.yml").read_text().replace('"{{ freezes | default([]) }}"', "[]")
+    assert read_policy(yaml.safe_load(text)["promotion_policy"]).environment == environment
