@@ -20,3 +20,9 @@ def head_object(client: t.Any, bucket: str, key: str, version_id: str | None = N
 def put_object(client: t.Any, bucket: str, key: str, body: bytes) -> dict[str, t.Any]:
     """S3 checks the body against a SHA-256 that the SDK sends with it."""
     return client.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+
+
+@read("look for bucket {bucket}", missing=("404", "NoSuchBucket", "NotFound"))
+def head_bucket(client: t.Any, bucket: str, owner: str) -> dict[str, t.Any] | None:
+    """None when there is no such bucket; access is denied when it belongs to another account than ``owner``."""
+    return client.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
