@@ -299,7 +299,8 @@ def plan_open(want: Desired, seen: Seen) -> list[Change]:
         raise Refused(f"Promotion {mine['id']} ({mine['action']} of the same release, lock {mine['lock']}) has not ended: finish it first.")
     if mine and lock["owner"] == mine["id"] and lock["run"] == want.run and lock["lease_until"] > seen.now:
         return []
-    refuse_held(want, seen, lock)
+    if not (mine and lock["run"] == want.run):
+        refuse_held(want, seen, lock)
     holder = {"owner": lock["owner"], "run": lock["run"], "fence": lock["fence"]} if lock and lock["owner"] else None
     if mine:
         return [TakeOver(f"lock {want.lock}", holder, {"owner": mine["id"], "run": want.run}, promotion=mine["id"])]
@@ -335,7 +336,7 @@ def plan_steps(want: Desired, seen: Seen) -> list[Change]:
     new = [step for step in want.steps if _moves(step, have.get(step.sort_key))]
     if not new:
         return []
-    _must_hold(want, seen)
+    _must_hold(want, seen, any((step.action, step.status) == ("deploy", "started") for step in new))
     if meta["status"] in ENDS:
         raise Refused(f"Promotion {want.promotion} ended as {meta['status']}: nothing can be added to it.")
     if meta["status"] == "planned" and any(step.action == "deploy" for step in new):
@@ -382,7 +383,7 @@ def plan_close(want: Desired, seen: Seen) -> list[Change]:
     meta = _meta(want, seen)
     if meta["status"] == want.status:
         return []
-    _must_hold(want, seen)
+    _must_hold(want, seen, want.status == "verified")
     _go(want, meta, want.status)
     open_steps = [f"{_label_of(item)} is {item['status']}" for item in seen.steps(want.promotion) if item["status"] != "done"]
     if want.status in ("verified", "rolled_back") and open_steps:
@@ -415,8 +416,12 @@ def _meta(want: Desired, seen: Seen) -> Item:
     return meta
 
 
-def _must_hold(want: Desired, seen: Seen) -> None:
-    told = lost(seen.get(want.lock_key), want.lock, want.promotion, want.token, seen.now)
+def _must_hold(want: Desired, seen: Seen, vetoable: bool = True) -> None:
+    """``Refused`` unless this run holds the lock. A veto bars only what brings the release further, not the record of its end."""
+    lock = seen.get(want.lock_key)
+    if lock and not vetoable:
+        lock = {**lock, "veto": ""}
+    told = lost(lock, want.lock, want.promotion, want.token, seen.now)
     if told:
         raise Refused(told)
 

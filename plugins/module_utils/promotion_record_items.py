@@ -16,9 +16,8 @@ from .promotion_record import NONE, Change, ClosePromotion, Component, Desired, 
 from .promotion_record_chain import GENESIS
 from .reconcile import sha256
 
-#: An attribute that only a later reader of the record needs, not one that only knows the documented fields.
-Facts = t.Mapping[str, t.Any]
-
+#: What the event tells of a step.
+TOLD = ("component", "kind", "action", "status", "tries", "from_version", "to_version", "digest", "verified", "message", "incident_alias")
 
 @dataclass(frozen=True)
 class Author:
@@ -129,12 +128,14 @@ def stepping(want: Desired, seen: Seen, change: RecordSteps, by: Author) -> Writ
     have = {item["sk"]: item for item in seen.steps(want.promotion)}
     items: dict[Key, Item] = {}
     records: dict[Key, Item] = {}
+    told = []
     for offset, step in enumerate(change.steps):
         old = have.get(step.sort_key)
         live = seen.get(want.component_key(step.component))
         number = old["number"] if old else 100 * (seen.items[want.lock_key]["events"] + 1) + offset
         made = _step(want, step, old, live, by, number)
         items[(want.table, made["pk"], made["sk"])] = made
+        told.append({name: made[name] for name in TOLD if made[name] not in (NONE, False)})
         if step.status == "started":
             continue
         after = _component(want, step, meta, live, by)
@@ -146,7 +147,6 @@ def stepping(want: Desired, seen: Seen, change: RecordSteps, by: Author) -> Writ
     status = "rolling_back" if rolling else "running" if meta["status"] in ("gated", "awaiting_approval") else meta["status"]
     if status != meta["status"]:
         items[want.promotion_key(want.promotion)] = {**meta, "status": status}
-    told = [{name: value for name, value in vars(step).items() if value not in (None, False)} for step in change.steps]
     return Written(held(want, seen, by), items, records, meta["pk"], "steps", {"steps": told, "status": status})
 
 
