@@ -87,8 +87,6 @@ class Fence:
             except Uncertain as doubt:
                 if code_of(doubt.__cause__) != "TransactionConflictException":
                     self._tell(client, now, doubt)
-                    if code_of(doubt.__cause__) == "ConditionalCheckFailedException" and again == TRIES - 1:
-                        raise
                 self.clock.pause(0.05 * 2**again)
         raise Refused(f"The lease of the lock {params['lock']} could not be renewed: nothing more is written.")
 
