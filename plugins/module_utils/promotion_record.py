@@ -22,7 +22,7 @@ CHUNK = 30
 NONE = "none"
 #: Where a promotion may go from where it is; a status that is left out is an end.
 NEXT: dict[str, tuple[str, ...]] = {
-    "planned": ("gated", "rolling_back", "failed", "inconclusive"),
+    "planned": ("gated", "rolling_back", "rollback_failed", "failed", "inconclusive"),
     "gated": ("awaiting_approval", "running", "baking", "rolling_back", "verified", "failed", "inconclusive"),
     "awaiting_approval": ("running", "baking", "rolling_back", "verified", "failed", "inconclusive"),
     "running": ("baking", "rolling_back", "verified", "failed", "inconclusive"),
@@ -65,6 +65,8 @@ class Step:
     message: str | None = None
     incident_alias: str | None = None
     seconds: str | None = None
+    release_version: str | None = None
+    rolled_back: bool = False
 
     @property
     def sort_key(self) -> str:
@@ -259,6 +261,8 @@ def steps_of(entries: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Step, ...]:
             raise Refused(f"steps: {step.component!r} is no name of a component (letters, digits and _ . : / -, at most 128).")
         if names.count(step.sort_key) > 1:
             raise Refused(f"steps names {step.action} of {step.component} twice.")
+        if step.rolled_back and (step.action, step.status) != ("deploy", "failed"):
+            raise Refused(f"steps: {step.component} can't be rolled_back: that needs action deploy and status failed.")
         if step.verified and (step.status != "done" or not step.to_version or not step.digest):
             raise Refused(f"steps: {step.component} can't be verified: that needs status done, to_version and digest.")
     return steps

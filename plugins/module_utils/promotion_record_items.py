@@ -17,7 +17,7 @@ from .promotion_record_chain import GENESIS
 from .reconcile import sha256
 
 #: What the event tells of a step.
-TOLD = ("component", "kind", "action", "status", "tries", "from_version", "to_version", "digest", "verified", "message", "incident_alias")
+TOLD = ("component", "kind", "action", "status", "tries", "from_version", "to_version", "digest", "verified", "message", "incident_alias", "rolled_back")
 
 @dataclass(frozen=True)
 class Author:
@@ -142,7 +142,7 @@ def stepping(want: Desired, seen: Seen, change: RecordSteps, by: Author) -> Writ
         if after:
             items[want.component_key(step.component)] = after
         if made["from_version"] != made["to_version"] or step.status == "failed":
-            records.update(_step_record(want, by, meta, made))
+            records.update(_step_records(want, by, meta, made))
     rolling = all(step.action == "rollback" for step in change.steps)
     status = "rolling_back" if rolling else "running" if meta["status"] in ("gated", "awaiting_approval") else meta["status"]
     if status != meta["status"]:
@@ -223,6 +223,8 @@ def _step(want: Desired, step: Step, old: Item | None, live: Item | None, by: Au
         "message": step.message or NONE,
         "incident_alias": step.incident_alias or NONE,
         "seconds": step.seconds or NONE,
+        "release_version": step.release_version or NONE,
+        "rolled_back": step.rolled_back,
         "started_at": begun["started_at"] if begun else by.at,
         "ended_at": NONE if step.status == "started" else by.at,
         "fence": want.token,
@@ -253,18 +255,33 @@ def _component(want: Desired, step: Step, meta: Item, live: Item | None, by: Aut
     }
 
 
-def _step_record(want: Desired, by: Author, meta: Item, step: Item) -> dict[Key, Item]:
-    """Documented ids of rollbacks are ``rollback-<incident timestamp>``; the component follows, for several may share a second."""
-    again = f"-{step['tries']}" if step["tries"] > 1 else ""
-    if step["action"] == "rollback":
-        stamp = step["incident_alias"].removeprefix("incident-") if step["incident_alias"] != NONE else meta["id"]
-        name = f"rollback-{stamp}-{step['component']}{again}"
-    else:
-        name = f"{meta['id']}-{step['component']}{again}"
-    ended = "succeeded" if step["status"] == "done" else "failed"
-    given = {name: step[name] for name in ("from_version", "to_version", "component", "kind", "digest", "incident_alias", "seconds")}
+def _step_records(want: Desired, by: Author, meta: Item, step: Item) -> dict[Key, Item]:
+    """The record of a step that ended; a release that was taken back at once leaves that of its rollback too."""
+    kept = {name: step[name] for name in ("component", "kind", "digest")}
     reason = step["message"] if step["message"] != NONE else meta["reason"]
-    return _record(want, by, name, meta, status=ended, **{**given, "action": step["action"], "reason": reason})
+    rollback = {**kept, "action": "rollback", "reason": reason, "seconds": step["seconds"], "incident_alias": step["incident_alias"]}
+    versions = {"from_version": step["from_version"], "to_version": step["to_version"]}
+    ended = "succeeded" if step["status"] == "done" else "failed"
+    if step["action"] == "rollback":
+        return _record(want, by, _rollback_id(meta, step), meta, status=ended, **versions, **rollback)
+    wanted = step["release_version"] if step["status"] == "failed" else step["to_version"]
+    name = f"{meta['id']}-{step['component']}{_again(step)}"
+    deploy = {**kept, "action": "deploy", "reason": reason, "from_version": step["from_version"], "to_version": wanted}
+    records = _record(want, by, name, meta, status=ended, **deploy)
+    if step["rolled_back"]:
+        back = {"from_version": step["release_version"], "to_version": step["to_version"]}
+        records |= _record(want, by, _rollback_id(meta, step), meta, status="succeeded", **back, **rollback)
+    return records
+
+
+def _rollback_id(meta: Item, step: Item) -> str:
+    """Documented as ``rollback-<incident timestamp>``; the component follows, for several may share a second."""
+    stamp = step["incident_alias"].removeprefix("incident-") if step["incident_alias"] != NONE else meta["id"]
+    return f"rollback-{stamp}-{step['component']}{_again(step)}"
+
+
+def _again(step: Item) -> str:
+    return f"-{step['tries']}" if step["tries"] > 1 else ""
 
 
 def _record(want: Desired, by: Author, name: str, meta: Item, status: str, **given: t.Any) -> dict[Key, Item]:

@@ -151,8 +151,15 @@ options:
         description: The alias C(incident-YYYYMMDD-HHMMSS) that a rollback left; its time names the record.
         type: str
       seconds:
-        description: How long it took (ROLL-14).
+        description: How long it took to serve the old version again (ROLL-14).
         type: float
+      release_version:
+        description: Version of the release, when it isn't served because the step failed.
+        type: str
+      rolled_back:
+        description: Whether a release that failed was served and taken back at once; leaves the record of a rollback too.
+        type: bool
+        default: false
   kind:
     description: Kind of the event, in lower case, as C(gates).
     type: str
@@ -374,6 +381,8 @@ ARGUMENT_SPEC = {
             "message": {"type": "str"},
             "incident_alias": {"type": "str"},
             "seconds": {"type": "float"},
+            "release_version": {"type": "str"},
+            "rolled_back": {"type": "bool", "default": False},
         },
     },
     "kind": {"type": "str"},
