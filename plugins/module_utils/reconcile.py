@@ -165,11 +165,14 @@ class _Run:
             self.aws.clock.pause(2.0**attempt)
         return self.look()
 
-    def write(self, changes: list[Change], plan: t.Callable[[t.Any, t.Any], list[Change]]) -> None:
+    def write(self, changes: list[Change], plan: t.Callable[[t.Any, t.Any], list[Change]], fenced: bool = True) -> None:
         """Make the changes in their order; after an answer that doesn't tell, look again and go on from what is there."""
         queue, attempt = list(changes), 0
+        fence = getattr(self.aws, "fence", None) if fenced else None
         while queue:
             try:
+                if fence:
+                    fence.check()
                 self.seen = self.resource.apply(self.aws, self.want, queue[0], self.seen)
             except Uncertain as doubt:
                 attempt += 1
@@ -189,10 +192,14 @@ class _Run:
                 attempt = 0
 
     def take_back(self, unfit: Unfit) -> t.NoReturn:
-        """Undo what is unfit, make sure that the old state does its job, and fail with both stories."""
+        """Undo what is unfit, make sure that the old state does its job, and fail with both stories.
+
+        No fence bars the way back: what is unfit is served right now, and the service's own guard (RevisionId, ETag) refuses to
+        take back what another run has changed since.
+        """
         told = str(unfit)
         try:
-            self.write(self.resource.undo(self.want, self.seen), self.resource.undo)
+            self.write(self.resource.undo(self.want, self.seen), self.resource.undo, fenced=False)
         except Unfit as worse:
             told += f" What it was taken back to isn't fit either: {worse}"
         except Exception as error:

@@ -26,6 +26,7 @@ except ImportError:  # the shells say so before anything here is called
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
+from ..fence import FENCE_SPEC, Fence
 from ..reconcile import Refused, Uncertain
 from .sts import get_caller_identity
 
@@ -53,6 +54,7 @@ def connection_argument_spec() -> dict[str, t.Any]:
         "role_arn": {"type": "str"},
         "expected_account_id": {"type": "str", "required": True},
         "wait_timeout": {"type": "int", "default": 600},
+        "fence": FENCE_SPEC,
     }
 
 
@@ -125,6 +127,8 @@ class Account:
         #: What this run measured and named, for its result.
         self.notes: dict[str, t.Any] = {}
         self.source: Account | None = None
+        #: Passed by the engine before each write; None for a run without a promotion.
+        self.fence = Fence(params["fence"], self.client, clock) if params.get("fence") else None
 
     @property
     def id(self) -> str:

@@ -22,7 +22,16 @@ from ..reconcile import Uncertain
 #: Looks at an answer that came back incomplete before giving up: truncated JSON with HTTP 200 parses as an empty success.
 LOOKS = 4
 #: Guards that didn't hold, and things that are there already or still being changed: only a look tells why.
-MOVED = {"PreconditionFailedException", "PreconditionFailed", "ResourceConflictException", "ConflictException"}
+MOVED = {
+    "PreconditionFailedException",
+    "PreconditionFailed",
+    "ResourceConflictException",
+    "ConflictException",
+    "ConditionalCheckFailedException",
+    "TransactionCanceledException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
 
 
 class Incomplete(Exception):
