@@ -11,11 +11,11 @@ import argparse
 import sys
 
 import boto3
-from boto3.dynamodb.types import TypeDeserializer
-from botocore.exceptions import BotoCoreError, ClientError
 
 # ansible_collections.bbws.platform is the checkout itself, linked into .venv by scripts/setup.sh.
 from ansible_collections.bbws.platform.plugins.module_utils.promotion_record_chain import is_event, verify
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import BotoCoreError, ClientError
 
 
 def items(client, table: str) -> list[dict]:

@@ -27,7 +27,8 @@ options:
     description:
       - The lock under which this task may write, as RV(bbws.platform.promotion_record#module:fence) returns it.
       - Before each write the lease is renewed by a conditional update of DynamoDB (C(dynamodb:UpdateItem), and C(dynamodb:BatchGetItem) to
-        say who holds the lock when that is refused). Once the lock was taken over, closed, vetoed or its lease ran out, nothing more is written.
+        say who holds the lock when that is refused).
+      - Once the lock was taken over, closed, vetoed or its lease ran out, nothing more is written.
       - The way back from a release that failed its checks is never barred; it is guarded by the service itself, as by C(RevisionId).
     type: dict
     suboptions:

@@ -63,8 +63,8 @@ def lost(lock: t.Mapping[str, t.Any] | None, name: str, promotion: str, token: i
         return f"The release of promotion {promotion} was vetoed ({lock['veto']}): {end}."
     if lock["lease_until"] <= now:
         return (
-            f"The lease of the lock {name} ran out at {iso(lock['lease_until'])}, {now - lock['lease_until']:.0f} s ago, while this run was "
-            f"paused: {end}. Run it again: it goes on from where it stopped."
+            f"The lease of the lock {name} ran out at {iso(lock['lease_until'])}, {now - lock['lease_until']:.0f} s ago, "
+            f"while this run was paused: {end}. Run it again: it goes on from where it stopped."
         )
     return None
 

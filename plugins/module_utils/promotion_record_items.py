@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The items of a promotion's record: what each change writes besides its event. Pure.
 
-Promotion table (pk, sk): ``LOCK#<lock>`` ``LOCK``; ``REL#<sha256>`` ``META`` and ``ENV#<env>``; ``PROMO#<id>`` ``META``, ``STEP#<action>#<component>``
-and ``EVT#<number>``; ``ENV#<env>`` ``COMP#<component>``. Deployment table: one record by ``deployment_id``, never written twice (REC-02).
+Promotion table (pk, sk): ``LOCK#<lock>`` ``LOCK``; ``REL#<sha256>`` ``META`` and ``ENV#<env>``; ``PROMO#<id>`` ``META``,
+``STEP#<action>#<component>`` and ``EVT#<number>``; ``ENV#<env>`` ``COMP#<component>``. Deployment table: one record by ``deployment_id``, never written twice (REC-02).
 """
 
 from __future__ import annotations
@@ -17,7 +17,21 @@ from .promotion_record_chain import GENESIS
 from .reconcile import sha256
 
 #: What the event tells of a step.
-TOLD = ("component", "kind", "action", "status", "tries", "from_version", "to_version", "digest", "verified", "message", "incident_alias", "rolled_back")
+TOLD = (
+    "component",
+    "kind",
+    "action",
+    "status",
+    "tries",
+    "from_version",
+    "to_version",
+    "digest",
+    "verified",
+    "message",
+    "incident_alias",
+    "rolled_back",
+)
+
 
 @dataclass(frozen=True)
 class Author:
@@ -240,9 +254,9 @@ def _component(want: Desired, step: Step, meta: Item, live: Item | None, by: Aut
     last = old["last_verified"]
     known = last["digest"] if last and last["version"] == step.to_version else NONE
     mark = {"version": step.to_version, "digest": step.digest or known, "release": meta["release"], "promotion": meta["id"], "at": by.at}
-    if live and (live["version"], live["digest"]) == (mark["version"], mark["digest"]):
-        if not verified or (last and last["version"] == mark["version"]):
-            return None
+    same = live and (live["version"], live["digest"]) == (mark["version"], mark["digest"])
+    if same and (not verified or (last and last["version"] == mark["version"])):
+        return None
     before = last if verified and last and last["version"] != mark["version"] else old["verified_before"]
     return {
         "pk": f"ENV#{want.environment}",

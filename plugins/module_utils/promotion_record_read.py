@@ -28,7 +28,9 @@ def look(aws: t.Any, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "rollback_to": {name: rollback_target(item) for name, item in components.items()},
     }
     if params.get("promotion"):
-        told["promotion"] = _promotion(params["promotion"], table, _there(aws, table, api.query(client, table, f"PROMO#{params['promotion']}")))
+        told["promotion"] = _promotion(
+            params["promotion"], table, _there(aws, table, api.query(client, table, f"PROMO#{params['promotion']}"))
+        )
     if params.get("verify"):
         deployments = params.get("deployments_table_name") or f"bbws-deployments-{environment}"
         told |= _everything(_there(aws, table, api.scan(client, table)), _there(aws, deployments, api.scan(client, deployments)))

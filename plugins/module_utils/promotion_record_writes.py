@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Reads and writes the record of a promotion. Every change is one transaction that also moves the lock and appends one event.
 
-The lock holds the hash of the last event, and each transaction demands the one it has seen. So of two writers one is refused, and a repeated
-write is refused too; after that, and after a lost answer, the engine looks again.
+The lock holds the hash of the last event, and each transaction demands the one it has seen. So of two writers one is refused, and a
+repeated write is refused too; after that, and after a lost answer, the engine looks again.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def _get(aws: t.Any, want: Desired, client: t.Any, keys: list[Key]) -> dict[Key,
     if found is None:
         tables = " or ".join(sorted({key[0] for key in keys}))
         raise Refused(
-            f"Table {tables} is not there in {want.region or aws.region} of account {aws.id}. The platform provides {want.table} (key pk and sk) "
-            f"and {want.deployments} (key deployment_id), all of type S."
+            f"Table {tables} is not there in {want.region or aws.region} of account {aws.id}. "
+            f"The platform provides {want.table} (key pk and sk) and {want.deployments} (key deployment_id), all of type S."
         )
     return found
 
@@ -117,10 +117,8 @@ def _partition(want: Desired, client: t.Any, promotion: str, first: str, last: s
 
 def apply(aws: t.Any, want: Desired, change: Change, seen: Seen) -> Seen:
     by = Author(aws.arn, aws.clock.now())
-    if want.state in ("step", "event", "closed"):  # a lease that ends between looking and writing counts too
-        guard = (("fence", "=", want.token), ("lease_until", ">", int(by.now)))
-    else:
-        guard = ()
+    held = want.state in ("step", "event", "closed")  # a lease that ends between looking and writing counts too
+    guard = (("fence", "=", want.token), ("lease_until", ">", int(by.now))) if held else ()
     return _commit(aws, want, seen, MAKERS[type(change)](want, seen, change, by), guard, by)
 
 

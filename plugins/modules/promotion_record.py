@@ -62,7 +62,9 @@ options:
     description: The run that holds the lock, as the refusal names it, when it is known to be dead and its lease is not to be awaited.
     type: str
   manifest:
-    description: The release, as a list of digests; needed with O(state=opened). The same digests are the same release, whatever their order.
+    description:
+      - The release, as a list of digests; needed with O(state=opened).
+      - The same digests are the same release, whatever their order.
     type: list
     elements: dict
     suboptions:

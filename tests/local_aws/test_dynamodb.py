@@ -59,5 +59,3 @@ def test_a_transaction_takes_a_hundred_items_and_no_more(client):
     with pytest.raises(ClientError):
         client.transact_write_items(TransactItems=[put(f"more{number:03}") for number in range(101)])
     assert len(names(client)) == 100
-
-

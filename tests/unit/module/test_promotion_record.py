@@ -196,7 +196,9 @@ def test_info_and_the_script_find_an_altered_byte(aws):
         ExpressionAttributeValues={":a": {"S": "arn:aws:sts::815856636111:assumed-role/somebody/else"}},
     )
     chain = call(promotion_info, verify=True)["chain"]
-    assert not chain["intact"] and chain["problems"] == [f"deployment {key['deployment_id']['S']} was altered: it is not what was recorded."]
+    assert not chain["intact"] and chain["problems"] == [
+        f"deployment {key['deployment_id']['S']} was altered: it is not what was recorded."
+    ]
     bad = subprocess.run(script, env=aws.environ, capture_output=True, text=True, check=False)
     assert bad.returncode == 1 and chain["problems"][0] in bad.stdout
 
@@ -256,7 +258,16 @@ def test_worker_and_plain_module_give_the_same_results_and_are_the_same_run(aws,
     for way in ("true", "false"):
         aws.restore()
         out = tmp_path / f"{way}.json"
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local", str(playbook), "-e", f"out={out}"]
+        command = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            str(playbook),
+            "-e",
+            f"out={out}",
+        ]
         command += ["-e", json.dumps({"bbws_run_in_worker": way == "true", "ansible_python_interpreter": sys.executable})]
         done = subprocess.run(command, env=aws.environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

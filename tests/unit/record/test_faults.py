@@ -21,7 +21,17 @@ WRITES = 5
 def end(tables) -> dict:
     """What a promotion leaves, without times, hashes and fences."""
     gone = {"at", "since", "hash", "prev_hash", "head", "wrote", "fence", "lease_until", "run", "started_at", "ended_at", "actor"}
-    gone |= {"opened_at", "closed_at", "entered_at", "verified_at", "timestamp", "created_at", "created_by_arn", "requested_by_arn", "number"}
+    gone |= {
+        "opened_at",
+        "closed_at",
+        "entered_at",
+        "verified_at",
+        "timestamp",
+        "created_at",
+        "created_by_arn",
+        "requested_by_arn",
+        "number",
+    }
 
     def plain(value):
         if isinstance(value, dict):

@@ -118,7 +118,9 @@ def test_a_second_promotion_is_told_who_holds_the_lock_since_when_and_how_it_end
     assert tables.items() == before
     told = str(refused.value)
     lock = tables.lock
-    assert lock["owner"] in told and lock["actor"] in told and lock["since"] in told and "2027-01-15T08:15:30Z" in told and first.name in told
+    assert (
+        lock["owner"] in told and lock["actor"] in told and lock["since"] in told and "2027-01-15T08:15:30Z" in told and first.name in told
+    )
     assert "\n" not in told
 
 
