@@ -21,6 +21,9 @@ demo: setup ## Promote to SIT on a local AWS and leave it running; run it again 
 demo-bad-release: setup ## Show a refused release and one that is rolled back, and check both
 	@$(BIN)/python -m scripts.demo_bad_release $(ARGS)
 
+demo-gates: setup ## Show the gates to SIT closed, open and not known, each explained, and check it
+	@$(BIN)/python -m scripts.demo_gates $(ARGS)
+
 local-aws: setup ## Start a local AWS; use it as eval "$$(make -s local-aws)"; SEED=name for another scenario
 	@$(BIN)/python -m local_aws start --seed $(SEED)
 
@@ -47,7 +50,7 @@ fault: setup ## Tests under injected faults, a quick selection
 	@scripts/test.sh fault
 
 faults: setup ## Tests under injected faults, the full matrices
-	@$(BIN)/pytest tests/fault $(ARGS)
+	@$(BIN)/pytest -q tests/fault --full-matrix $(ARGS)
 
 e2e: setup ## The production commands as a user and as AWX run them
 	@scripts/test.sh e2e
@@ -65,4 +68,4 @@ clean: ## Stop the local AWS and remove all that make has made
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_aws stop || true; fi
 	rm -rf .venv .ansible .local-aws .pytest_cache .ruff_cache .hypothesis build
 
-.PHONY: help setup demo demo-bad-release local-aws local-aws-stop test lint docs sanity unit fault faults e2e molecule bench lock clean
+.PHONY: help setup demo demo-bad-release demo-gates local-aws local-aws-stop test lint docs sanity unit fault faults e2e molecule bench lock clean

@@ -120,7 +120,7 @@ def pytest(tree: Path, arguments: tuple[str, ...], timeout: float) -> tuple[int 
         "ANSIBLE_COLLECTIONS_PATH": str(top),
         "ANSIBLE_HOME": str(top / "home"),
     }
-    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    plugins = ["-p", "no:hypothesispytest"]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *plugins, *arguments]
     process = subprocess.Popen(
         command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True

@@ -39,8 +39,10 @@ fi
 rm -f "$stamp"
 
 # uv only makes this faster; plain pip does the same, and knows an index that is set in pip's own configuration.
+# A company's own certificates are in the machine's store, at which uv looks only when told so.
+export UV_NATIVE_TLS=1
 pip() {
-  .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input "$@"
+  .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input "$@"
 }
 {
   pip install 'uv>=0.9' 2>/dev/null && .venv/bin/uv pip sync --quiet --python .venv/bin/python requirements.lock 2>/dev/null

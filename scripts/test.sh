@@ -18,7 +18,7 @@ run() {
       ;;
     sanity) scripts/sanity.sh ;;
     unit) pytest -q -n 2 tests/unit tests/local_aws ;;
-    fault) pytest -q -m "not full_matrix" tests/fault ;;
+    fault) pytest -q tests/fault ;;
     e2e) pytest -q tests/e2e ;;
     molecule) molecule test --all --no-command-borders ;;
     *) echo "No stage is called $1." >&2 && return 2 ;;

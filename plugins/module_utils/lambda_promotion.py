@@ -66,7 +66,7 @@ class KeepAlias(Change):
 
 @dataclass(frozen=True)
 class CheckVersion(Change):
-    pass
+    check = True
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class PointAlias(Change):
 
 @dataclass(frozen=True)
 class Bake(Change):
+    check = True
     step: t.Any = None
 
 
@@ -87,6 +88,7 @@ class Bake(Change):
 class CheckAlias(Change):
     """``restored``: only the health of what the alias was taken back to."""
 
+    check = True
     restored: bool = False
 
 
@@ -133,7 +135,7 @@ def plan_promotion(want: Desired, seen: Seen) -> list[Change]:
     if verified is None or ready is None or verified.version != ready.number:
         moves.append(CheckAlias(f"checks through {want.alias}", None, [event.name for event in (want.verify.health, *want.verify.smoke)]))
         moves.append(MarkVerified(f"alias {want.verified_alias}", verified and verified.version, _whole(seen)))
-    return moves + _prune(want, seen, ready, keeps_backup=any(isinstance(move, KeepAlias) for move in moves))
+    return moves + _prune(want, seen, ready, keeps_backup=any(isinstance(move, KeepAlias) for move in moves)) + _without_twins(seen)
 
 
 def _prepare(want: Desired, seen: Seen, ready: Version | None) -> list[Change]:
@@ -196,7 +198,8 @@ def _shift(want: Desired, seen: Seen, ready: Version | None, live: Alias | None)
 
 def _prune(want: Desired, seen: Seen, ready: Version | None, keeps_backup: bool) -> list[Change]:
     """What is older than the newest ``keep_backups`` and ``keep_versions``, but never a version that an alias will name."""
-    backups = sorted((alias for alias in seen.aliases if BACKUP.fullmatch(alias.name)), key=lambda alias: alias.name)
+    twins = younger_twins(seen.aliases)
+    backups = sorted((alias for alias in seen.aliases if BACKUP.fullmatch(alias.name) and alias not in twins), key=lambda alias: alias.name)
     surplus = max(0, len(backups) + keeps_backup - want.keep_backups)
     gone = {alias.name for alias in backups[:surplus]}
     moves: list[Change] = [DeleteAlias(f"alias {a.name}", f"version {a.version}", None, name=a.name) for a in backups[:surplus]]
@@ -211,6 +214,22 @@ def _prune(want: Desired, seen: Seen, ready: Version | None, keeps_backup: bool)
     room = want.keep_versions - (ready is None)  # the version still to be published takes one place
     old = [str(number) for number in numbers[max(room, 0) :] if str(number) not in named]
     return moves + [DeleteVersion(f"version {number}", f"version {number}", None, number=number) for number in sorted(old, key=int)]
+
+
+def younger_twins(aliases: t.Iterable[Alias]) -> list[Alias]:
+    """Backup and incident aliases that remember the same as an older one: two runs at once, or one that saw the past, made both."""
+    kept, twins = set(), []
+    for alias in sorted(aliases, key=lambda alias: alias.name):
+        if alias.description and (BACKUP.fullmatch(alias.name) or INCIDENT.fullmatch(alias.name)):
+            memory = (alias.name.partition("-")[0], alias.version, alias.description)
+            if memory in kept:
+                twins.append(alias)
+            kept.add(memory)
+    return twins
+
+
+def _without_twins(seen: Seen) -> list[Change]:
+    return [DeleteAlias(f"alias {alias.name}", f"version {alias.version}", None, name=alias.name) for alias in younger_twins(seen.aliases)]
 
 
 def refuse(want: Desired, seen: Seen) -> None:
@@ -299,7 +318,7 @@ def plan_rollback(want: Desired, seen: Seen) -> list[Change]:
         moves.append(CheckAlias(f"health through {want.alias}", None, want.verify.health.expected_status, restored=True))
     if verified is None or verified.version != target:
         moves.append(MarkVerified(f"alias {want.verified_alias}", verified and verified.version, f"version {target}", version=target))
-    return moves
+    return moves + _without_twins(seen)
 
 
 def rollback_target(want: Desired, seen: Seen) -> str:

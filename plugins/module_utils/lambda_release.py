@@ -8,6 +8,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from . import lambda_limits as limits
 from .reconcile import Refused, sha256
 
 MANAGED_BY = "bbws.platform"
@@ -219,15 +220,13 @@ def desired(params: t.Mapping[str, t.Any]) -> Desired:
         raise Refused("reason is required with state=rolled_back: say what happened; it is kept with the alias (ROLL-05).")
     if params["state"] == "present" and bool(params.get("source")) == bool(params.get("artifact")):
         raise Refused("Exactly one of source and artifact must say what is promoted.")
-    _check_names(params)
+    limits.check(params)
     configuration = {name: value for name, value in (params.get("configuration") or {}).items() if value is not None}
     environment = configuration.pop("environment_variables", None)
     for name in ("subnet_ids", "security_group_ids"):
         if name in configuration:
             configuration[name] = sorted(configuration[name])
     tags = {**(params.get("tags") or {}), "Name": params["function_name"], "ManagedBy": MANAGED_BY}
-    if not tags.get("Environment"):
-        raise Refused("tags must name Environment, for example {Environment: sit} (ENV-15).")
     return Desired(
         function=params["function_name"],
         alias=params["alias"],
@@ -251,25 +250,6 @@ def desired(params: t.Mapping[str, t.Any]) -> Desired:
     )
 
 
-def _check_names(params: t.Mapping[str, t.Any]) -> None:
-    if not re.fullmatch(r"[a-zA-Z0-9-_]{1,64}", params["function_name"]):
-        raise Refused(f"function_name must be 1 to 64 letters, digits, - and _ (a name, not an ARN), not {params['function_name']!r}.")
-    for option in ("alias", "verified_alias"):
-        name = params.get(option)
-        if name is not None and not re.fullmatch(r"(?!^[0-9]+$)([a-zA-Z0-9-_]{1,128})", name):
-            raise Refused(f"{option} must be 1 to 128 letters, digits, - and _, and not a number, not {name!r}.")
-    if params.get("verified_alias") == params["alias"]:
-        raise Refused("verified_alias must not be the alias that serves.")
-    if (params.get("source") or {}).get("qualifier") == "$LATEST" or params.get("target") == "$LATEST":
-        raise Refused("$LATEST can change at any time, so it can't be promoted or returned to: name a version number or an alias.")
-    digests = [
-        value for value in ((params.get("source") or {}).get("sha256"), (params.get("artifact") or {}).get("sha256")) if value is not None
-    ]
-    for digest in digests:
-        if not re.fullmatch(r"[A-Za-z0-9+/]{43}=", digest):
-            raise Refused(f"sha256 must be Lambda's CodeSha256, 44 characters of base64, not {digest!r}.")
-
-
 def _steps(steps: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Step, ...]:
     made = tuple(Step(step["weight"], step["bake"], step["min_samples"]) for step in steps)
     weights = [step.weight for step in made]
@@ -285,11 +265,11 @@ def _steps(steps: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Step, ...]:
 
 
 def _verify(given: t.Mapping[str, t.Any]) -> Verify:
-    smoke = tuple(_event(event) for event in given.get("smoke") or [])
+    smoke = tuple(_event(event, "verify.smoke") for event in given.get("smoke") or [])
     writing = [event.name for event in smoke if not event.read_only]
     if given.get("read_only") and writing:
         raise Refused(f"verify.read_only allows only events flagged read_only, but these are not: {', '.join(writing)} (LAM-20).")
-    health = _event({**given["health"], "name": "health", "read_only": True})
+    health = _event({**given["health"], "name": "health", "read_only": True}, "verify.health")
     return Verify(
         health=health,
         smoke=smoke,
@@ -299,7 +279,9 @@ def _verify(given: t.Mapping[str, t.Any]) -> Verify:
     )
 
 
-def _event(given: t.Mapping[str, t.Any]) -> Event:
+def _event(given: t.Mapping[str, t.Any], option: str) -> Event:
+    if given["expected_status"]:
+        limits.within(f"{option}.expected_status", given["expected_status"], 100, 599)
     return Event(given["name"], given["payload"], given["expected_status"], given["read_only"])
 
 

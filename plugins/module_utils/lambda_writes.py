@@ -29,6 +29,7 @@ from .lambda_promotion import (
     goal,
     plan,
     undo,
+    younger_twins,
 )
 from .lambda_release import (
     DIRECT_UPLOAD_MAX,
@@ -201,7 +202,7 @@ def _code(aws: t.Any, want: Desired, release: Release) -> dict[str, t.Any]:
     """The package as a request takes it: the S3 object, the bytes themselves, or for big ones the bytes by a staging bucket."""
     if release.s3:
         return dict(release.s3)
-    package = api.download(release.location or "", release.sha256, release.size)
+    package = api.download(aws, release.location or "", release.sha256, release.size)
     if len(package) <= DIRECT_UPLOAD_MAX:
         return {"ZipFile": package}
     client, key = aws.client("s3"), f"lambda/{want.function}/{base64.b64decode(release.sha256).hex()}.zip"
@@ -305,11 +306,19 @@ def _with_latest(seen: Seen, live: t.Mapping[str, t.Any]) -> Seen:
 
 
 def _keep_alias(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
-    """Named by the UTC second in which it is made (LAM-08); a re-run finds it by its description."""
-    name = f"{change.prefix}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(aws.clock.now()))}"
-    made = api.create_alias(aws.client("lambda"), want.function, name, change.version, change.description)
-    aws.notes[change.prefix] = name
-    return _with_alias(seen, alias_of(made))
+    """Named by the UTC second in which it is made (LAM-08); a re-run finds it by its description.
+
+    AWS can't refuse a second alias with the same description, so whoever finds an older one takes its own away again.
+    """
+    client, name = aws.client("lambda"), f"{change.prefix}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(aws.clock.now()))}"
+    made = alias_of(api.create_alias(client, want.function, name, change.version, change.description))
+    there = [made, *(alias_of(alias) for alias in api.list_aliases(client, want.function) or () if alias["Name"] != name)]
+    if made in younger_twins(there):
+        api.delete_alias(client, want.function, name)
+        there.remove(made)
+    else:
+        aws.notes[change.prefix] = name
+    return replace(seen, aliases=tuple(there))
 
 
 def _point_alias(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:

@@ -28,6 +28,8 @@ class Change:
 
     #: Cuts traffic or loses data, and so waits for allow_disruptive.
     disruptive: t.ClassVar[bool] = False
+    #: Only looks, so it may be made again.
+    check: t.ClassVar[bool] = False
     #: Digest of values that must not be shown, such as environment variables; part of the digest, never of ``shown()``.
     sealed: str = field(default="", kw_only=True)
 
@@ -103,6 +105,10 @@ def is_tail(left: t.Sequence[Change], of: t.Sequence[Change]) -> bool:
     return [change.digest() for change in left] == digests[len(digests) - len(left) :]
 
 
+def _writes(changes: t.Sequence[Change]) -> list[Change]:
+    return [change for change in changes if not change.check]
+
+
 def run(resource: Resource, aws: t.Any, want: t.Any, check_mode: bool, allow_disruptive: bool = False) -> dict[str, t.Any]:
     """Bring one resource to the wanted state. Nothing else in the collection knows about check mode.
 
@@ -120,7 +126,7 @@ def run(resource: Resource, aws: t.Any, want: t.Any, check_mode: bool, allow_dis
             run.write(changes, resource.plan)
         except Unfit as unfit:
             run.take_back(unfit)
-        left = run.look()
+        left = run.look_until_done()
         if left:
             raise Failed(f"Still different after the change: {', '.join(change.path for change in left)}", **run.report(run.done))
         return run.report(run.done)
@@ -150,21 +156,35 @@ class _Run:
             self.planned = changes
         return changes
 
-    def write(self, changes: list[Change], plan: t.Callable[[t.Any, t.Any], list[Change]]) -> None:
+    def look_until_done(self) -> list[Change]:
+        """What is left to do; looked at again before it is believed, because a read may lag behind the writes."""
+        for attempt in range(ATTEMPTS - 1):
+            left = self.look()
+            if not left:
+                return left
+            self.aws.clock.pause(2.0**attempt)
+        return self.look()
+
+    def write(self, changes: list[Change], plan: t.Callable[[t.Any, t.Any], list[Change]], fenced: bool = True) -> None:
         """Make the changes in their order; after an answer that doesn't tell, look again and go on from what is there."""
         queue, attempt = list(changes), 0
+        fence = getattr(self.aws, "fence", None) if fenced else None
         while queue:
             try:
+                if fence:
+                    fence.check()
                 self.seen = self.resource.apply(self.aws, self.want, queue[0], self.seen)
             except Uncertain as doubt:
                 attempt += 1
                 self.seen = self.resource.observe(self.aws, self.want)
                 left = plan(self.want, self.seen)
-                if not is_tail(left, queue):
+                if not is_tail(_writes(left), _writes(queue)):
                     raise Refused(f"{doubt} Somebody else changed it meanwhile: look at what is there, then run this again.") from doubt
-                made = queue[: len(queue) - len(left)]
-                if not made and attempt >= ATTEMPTS:
-                    raise
+                made = _writes(queue)[: len(_writes(queue)) - len(_writes(left))]
+                if not made:
+                    if attempt >= ATTEMPTS:
+                        raise
+                    self.aws.clock.pause(0.5 * 2.0**attempt)  # what was seen may be older than what was refused
                 attempt, queue = (0 if made else attempt), left
                 self.done.extend(made)
             else:
@@ -172,12 +192,21 @@ class _Run:
                 attempt = 0
 
     def take_back(self, unfit: Unfit) -> t.NoReturn:
-        """Undo what is unfit, make sure that the old state does its job, and fail with both stories."""
+        """Undo what is unfit, make sure that the old state does its job, and fail with both stories.
+
+        No fence bars the way back: what is unfit is served right now, and the service's own guard (RevisionId, ETag) refuses to
+        take back what another run has changed since.
+        """
         told = str(unfit)
         try:
-            self.write(self.resource.undo(self.want, self.seen), self.resource.undo)
+            self.write(self.resource.undo(self.want, self.seen), self.resource.undo, fenced=False)
         except Unfit as worse:
             told += f" What it was taken back to isn't fit either: {worse}"
+        except Exception as error:
+            why = self.aws.explain(error)
+            if why is None:
+                raise
+            raise Failed(f"{told} It could NOT be taken back: {why}", **self.report(self.done)) from error
         told += f" {self.resource.undone(self.aws, self.want, self.seen)}"
         raise Failed(told, inconclusive=unfit.inconclusive, **self.report(self.done)) from unfit
 

@@ -275,7 +275,8 @@ notes:
     O(configuration): C(lambda:UpdateFunctionConfiguration). A function that doesn't exist: C(lambda:CreateFunction), C(iam:PassRole).
     O(tags): C(lambda:TagResource). O(keep_versions): C(lambda:DeleteFunction). O(keep_backups): C(lambda:DeleteAlias).
     O(traffic_steps) and O(verify.monitor_seconds): C(cloudwatch:GetMetricData).
-    O(artifact): C(s3:GetObject), C(s3:GetObjectVersion). O(staging_bucket): C(s3:GetObject), C(s3:PutObject).
+    O(artifact): C(s3:GetObject), C(s3:GetObjectVersion). O(staging_bucket): C(s3:GetObject), C(s3:ListBucket),
+    C(s3:PutObject).
   - "IAM actions in the source account: C(lambda:GetAlias), C(lambda:GetFunction)."
 extends_documentation_fragment:
   - bbws.platform.promotion
@@ -542,13 +543,12 @@ ARGUMENT_SPEC = {
 }
 
 
+#: What may hold any text, also "TODO".
+FREE_TEXT = ("verify", "reason", "access_key", "secret_key", "session_token")
+
+
 def core(params, check_mode, progress):
-    reject_placeholders(
-        {
-            name: params.get(name)
-            for name in ("function_name", "source", "artifact", "staging_bucket", "configuration", "expected_account_id")
-        }
-    )
+    reject_placeholders({name: value for name, value in params.items() if name not in FREE_TEXT})
     want = desired(params)
     aws = Account(params, progress)
     accounts = [aws]

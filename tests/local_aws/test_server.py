@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import email.utils
 import http.client
 import threading
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -153,3 +155,10 @@ def test_lambda_calls_are_named_with_function_and_qualifier(aws, operation, argu
         getattr(client, operation)(**arguments)
     entry = aws.journal(sts=False)[-1]
     assert (entry["action"], entry["resource"], entry["write"]) == (action, resource, write)
+
+
+def test_every_answer_tells_the_time_as_aws_does(aws):
+    for service, ask in (("sts", "get_caller_identity"), ("s3", "list_buckets"), ("lambda", "list_functions")):
+        headers = getattr(aws.client(service, "sit"), ask)()["ResponseMetadata"]["HTTPHeaders"]
+        sent = email.utils.parsedate_to_datetime(headers["date"])
+        assert abs(sent.timestamp() - time.time()) < 60

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import gc
 import random
 import re
 import time
@@ -25,7 +26,9 @@ except ImportError:  # the shells say so before anything here is called
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
-from ..reconcile import Refused
+from ..fence import FENCE_SPEC, Fence
+from ..reconcile import Refused, Uncertain
+from .sts import get_caller_identity
 
 #: Retries by the SDK, and by nothing else: 8 attempts with jittered backoff (measured: 420 of 420 in a 30 % storm).
 #: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
@@ -35,7 +38,8 @@ ONCE = {"mode": "standard", "total_max_attempts": 1}
 
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 UNKNOWN_CREDENTIALS = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthFailure"}
-DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+#: "403" is all that an answer without a body, as to HeadObject, can say.
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
 
 #: Values that say "fill me in" (W-53, C-41), such as subnet-xxxxx, your-cert-id, <etag> or TBD.
 PLACEHOLDER = re.compile(r"x{4,}|^your[-_]|[-_/]your[-_]|^<.*>$|\bTBD\b|\bTODO\b|\bchange[-_ ]?me\b|prod-key-id", re.IGNORECASE)
@@ -50,6 +54,7 @@ def connection_argument_spec() -> dict[str, t.Any]:
         "role_arn": {"type": "str"},
         "expected_account_id": {"type": "str", "required": True},
         "wait_timeout": {"type": "int", "default": 600},
+        "fence": FENCE_SPEC,
     }
 
 
@@ -69,6 +74,7 @@ def warm(services: t.Iterable[str], sessions: int = 2) -> None:
     for service in services:
         for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
             loader.load_service_model(service, kind)
+    gc.freeze()  # what is there before a fork is neither collected nor copied in the workers
 
 
 @functools.cache
@@ -121,6 +127,8 @@ class Account:
         #: What this run measured and named, for its result.
         self.notes: dict[str, t.Any] = {}
         self.source: Account | None = None
+        #: Passed by the engine before each write; None for a run without a promotion.
+        self.fence = Fence(params["fence"], self.client, clock) if params.get("fence") else None
 
     @property
     def id(self) -> str:
@@ -136,15 +144,23 @@ class Account:
     def session(self) -> t.Any:
         """The botocore session: explicit keys, else the profile, else what the environment gives; then the role on top."""
         if self._session is None:
-            session = _blank_sessions.pop() if _blank_sessions else _blank_session()
-            if self.params.get("profile"):
-                session.set_config_variable("profile", self.params["profile"])
-            if self.params.get("access_key"):
-                session.set_credentials(self.params["access_key"], self.params.get("secret_key"), self.params.get("session_token"))
-            if self.params.get("role_arn"):
-                _assume(session, self.params["role_arn"], self._config(RETRYING), self.params.get("region"))
-            self._session = session
+            try:
+                self._session = self._signed_in()
+            except botocore.exceptions.BotoCoreError as error:
+                raise Refused(self.explain(error)) from error
         return self._session
+
+    def _signed_in(self) -> t.Any:
+        session = _blank_sessions.pop() if _blank_sessions else _blank_session()
+        session.set_default_client_config(self._config(RETRYING))  # for what the session asks by itself, such as AssumeRole
+        if self.params.get("profile"):
+            session.set_config_variable("profile", self.params["profile"])
+        session.get_scoped_config()  # fails for a profile that isn't there
+        if self.params.get("access_key"):
+            session.set_credentials(self.params["access_key"], self.params.get("secret_key"), self.params.get("session_token"))
+        if self.params.get("role_arn"):
+            _assume(session, self.params["role_arn"], self.params.get("region"))
+        return session
 
     def client(self, service: str, region: str | None = None, once: bool = False, read_timeout: int = 60) -> t.Any:
         """A botocore client, made once. ``once``: no retry by the SDK; ``read_timeout`` in seconds."""
@@ -173,7 +189,7 @@ class Account:
                 f"expected_account_id of {self.name} must be a string of 12 digits, not {self.expected!r} (quote it in the inventory)."
             )
         try:
-            identity = self.client("sts").get_caller_identity()
+            identity = get_caller_identity(self.client("sts"))
         except Exception as error:
             raise Refused(self.explain(error) or str(error)) from error
         self.arn = identity["Arn"]
@@ -190,7 +206,7 @@ class Account:
 
     def explain(self, error: BaseException) -> str | None:
         """One sentence for an error that an operator can act on; None for a defect of ours."""
-        if isinstance(error, Refused):
+        if isinstance(error, (Refused, Uncertain)):
             return str(error)
         what, cause = (error.message, error.exception) if isinstance(error, AnsibleAWSError) else (None, error)
         prefix = f"{what}: " if what else ""
@@ -210,13 +226,11 @@ class Account:
         ):
             return f"{prefix}the AWS SSO session{self._by()} has expired: log in again ({self._login()}) and run this again."
         if isinstance(cause, botocore.exceptions.ProfileNotFound):
-            return (
-                f"{prefix}the AWS profile {self.params.get('profile')!r} is not in the AWS config file: add it, or name role_arn instead."
-            )
+            return f"{prefix}the AWS profile {cause.kwargs['profile']!r} is not in the AWS config file: add it, or name role_arn instead."
         if isinstance(cause, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
             return f"{prefix}there are no AWS credentials{self._by()}: log in ({self._login()})."
         if isinstance(cause, botocore.exceptions.BotoCoreError):
-            return f"{prefix}{cause}"
+            return prefix + " ".join(str(cause).split())
         return str(error) if isinstance(error, AnsibleAWSError) or getattr(error, "for_people", False) else None
 
     def _login(self) -> str:
@@ -224,20 +238,16 @@ class Account:
         return f"aws sso login --profile {profile}" if profile else "aws sso login"
 
 
-def _assume(session: t.Any, role_arn: str, config: t.Any, region: str | None) -> None:
+def _assume(session: t.Any, role_arn: str, region: str | None) -> None:
     """Put credentials of ``role_arn`` into the session that renew themselves (design §3, ENV-06)."""
     source = session.get_credentials()
     if source is None:
         raise botocore.exceptions.NoCredentialsError()
-    base = session.create_client
-
-    def create_sts(service: str, **kwargs: t.Any) -> t.Any:
-        kwargs.setdefault("region_name", region)
-        kwargs["config"] = config
-        return base(service, **kwargs)
-
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
-        client_creator=create_sts, source_credentials=source, role_arn=role_arn, extra_args={"RoleSessionName": "bbws-platform"}
+        client_creator=functools.partial(session.create_client, region_name=region),
+        source_credentials=source,
+        role_arn=role_arn,
+        extra_args={"RoleSessionName": "bbws-platform"},
     )
     session._credentials = botocore.credentials.DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials

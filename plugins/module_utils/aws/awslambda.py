@@ -16,10 +16,16 @@ try:
 except ImportError:  # the shells say so before anything here is called
     pass
 
-from .calls import LOOKS, Incomplete, code_of, read, whole, write
+from .calls import Incomplete, code_of, read, whole, write
 
 NOT_FOUND = ("ResourceNotFoundException",)
-#: Answers that say that nothing was run, so that asking again can't run it twice.
+#: How often an event is sent at most: after what was just published or moved isn't known everywhere, or an answer was cut off.
+SENDINGS = 6
+#: How often a download is begun at most.
+DOWNLOADS = 8
+#: Answers of an AWS that doesn't know yet what was just made; nothing was run.
+NOT_YET = {"ResourceNotFoundException", "ResourceConflictException"}
+#: Answers that say that nothing was run; the SDK repeats them where it may.
 NOT_RUN = {"TooManyRequestsException", "EC2ThrottledException", "ResourceNotReadyException"}
 CONFIGURATION = ("FunctionArn", "CodeSha256", "RevisionId", "Version")
 
@@ -127,11 +133,6 @@ def tag_resource(client: t.Any, arn: str, tags: dict[str, str]) -> None:
     client.tag_resource(Resource=arn, Tags=tags)
 
 
-@write("untag {arn}")
-def untag_resource(client: t.Any, arn: str, keys: list[str]) -> None:
-    client.untag_resource(Resource=arn, TagKeys=keys)
-
-
 def invoke(aws: t.Any, function: str, qualifier: str, payload: t.Any, repeatable: bool, read_timeout: int = 60) -> dict[str, t.Any]:
     """Run one event and tell how it ended: status, error, executed_version, body (None when it isn't JSON).
 
@@ -139,27 +140,30 @@ def invoke(aws: t.Any, function: str, qualifier: str, payload: t.Any, repeatable
     ``read_timeout`` in seconds, longer than the function may run (at most 900).
     """
     client = aws.client("lambda", once=not repeatable, read_timeout=read_timeout)
-    told = "no answer"
-    for attempt in range(LOOKS):
+    harmless = NOT_YET if repeatable else NOT_YET | NOT_RUN
+    for sending in range(SENDINGS):
         try:
             answer = client.invoke(FunctionName=function, Qualifier=qualifier, Payload=json.dumps(payload).encode())
-            return _outcome(whole(answer, ("StatusCode", "Payload"), "Invoke"))
+            outcome = _outcome(whole(answer, ("StatusCode", "Payload"), "Invoke"))
+            if outcome["body"] is not None or not repeatable or sending:
+                return outcome
+            told, again = "the answer was cut off", True
         except ClientError as error:
-            told = str(error)
-            if repeatable or code_of(error) not in NOT_RUN:
-                break
-            aws.clock.pause(0.5 * 2**attempt)
+            told, again = str(error), code_of(error) in harmless
         except (BotoCoreError, Incomplete) as error:
-            told = f"no answer to an event that must not run twice: {error}"
-            if not repeatable:
-                break
+            told, again = f"no whole answer came: {error}", repeatable and isinstance(error, Incomplete)
+        if not again:
+            break
+        aws.clock.pause(0.5 * 2**sending)
     return {"status": None, "error": told, "executed_version": None, "body": None}
 
 
-def download(url: str, sha256: str, size: int) -> bytes:
+def download(aws: t.Any, url: str, sha256: str, size: int) -> bytes:
     """The package behind a Code.Location, proven by its CodeSha256 (LAM-07). ``size`` in bytes."""
     session, last = URLLib3Session(timeout=(10, 120)), "nothing was sent"
-    for _attempt in range(4):
+    for attempt in range(DOWNLOADS):  # the SDK repeats nothing here
+        if attempt:
+            aws.clock.pause(0.1 * 2**attempt)
         try:
             answer = session.send(AWSRequest("GET", url).prepare())
             body = answer.content

@@ -8,7 +8,8 @@ import functools
 import typing as t
 
 try:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnection
     from botocore.parsers import ResponseParserError
 except ImportError:  # the shells say so before anything here is called
     pass
@@ -21,7 +22,16 @@ from ..reconcile import Uncertain
 #: Looks at an answer that came back incomplete before giving up: truncated JSON with HTTP 200 parses as an empty success.
 LOOKS = 4
 #: Guards that didn't hold, and things that are there already or still being changed: only a look tells why.
-MOVED = {"PreconditionFailedException", "PreconditionFailed", "ResourceConflictException", "ConflictException"}
+MOVED = {
+    "PreconditionFailedException",
+    "PreconditionFailed",
+    "ResourceConflictException",
+    "ConflictException",
+    "ConditionalCheckFailedException",
+    "TransactionCanceledException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
 
 
 class Incomplete(Exception):
@@ -58,9 +68,9 @@ def read(description: str, missing: t.Collection[str] = ()) -> t.Callable[[t.Cal
                     if code_of(error) in missing:
                         return None
                     raise
-                except (Incomplete, ResponseParserError):
+                except (Incomplete, ResponseParserError) as error:
                     if look == LOOKS - 1:
-                        raise
+                        raise Incomplete(str(error)) from error
             return None
 
         return looked
@@ -99,4 +109,4 @@ def _in_doubt(cause: t.Any) -> bool:
     if isinstance(cause, ClientError):
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code_of(cause) in MOVED or status >= 500
-    return isinstance(cause, BotoCoreError)  # the connection broke, or no answer came in time
+    return isinstance(cause, (NoConnection, HTTPClientError))  # the connection broke, or no answer came in time

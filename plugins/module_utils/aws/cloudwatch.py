@@ -7,9 +7,10 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from .calls import read, whole
+from .calls import Incomplete, read, whole
 
 PERIOD = 60  # seconds; Lambda's metrics come by the minute
+QUERIES_MAX = 500  # of one GetMetricData
 
 
 @read("read the metrics of {resource}")
@@ -47,3 +48,56 @@ def lambda_sums(
 
 def _utc(seconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+
+
+@read("read {period}-second periods of metrics")
+def metric_data(
+    client: t.Any, series: t.Sequence[tuple[str, str, t.Sequence[tuple[str, str]]]], start: float, end: float, period: int
+) -> list[dict[int, float]]:
+    """AWS/Lambda metrics by period (seconds since 1970), for each of ``series``: metric, statistic and dimensions.
+
+    One request for up to 500 of them and 100,800 datapoints, more by pages; the order in which datapoints come doesn't matter.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+    """
+    found: dict[str, dict[int, float]] = {}
+    for first in range(0, len(series), QUERIES_MAX):
+        queries = [_query(f"m{first + n}", *one, period) for n, one in enumerate(series[first : first + QUERIES_MAX])]
+        for page in client.get_paginator("get_metric_data").paginate(MetricDataQueries=queries, StartTime=_utc(start), EndTime=_utc(end)):
+            for one in whole(page, ("MetricDataResults",), "GetMetricData")["MetricDataResults"]:
+                if one.get("StatusCode") in ("InternalError", "Forbidden"):
+                    raise Incomplete(f"CloudWatch could not read {one.get('Label', one['Id'])}: {one['StatusCode']}.")
+                points = found.setdefault(one["Id"], {})
+                points.update((int(at.timestamp()), value) for at, value in zip(one["Timestamps"], one["Values"], strict=True))
+    missing = [metric for n, (metric, _stat, _dimensions) in enumerate(series) if f"m{n}" not in found]
+    if missing:
+        raise Incomplete(f"AWS answered GetMetricData without {', '.join(missing)}: the answer was cut off.")
+    return [found[f"m{n}"] for n in range(len(series))]
+
+
+@read("list the alarms that begin with {prefix}")
+def describe_alarms(client: t.Any, prefix: str) -> list[dict[str, t.Any]]:
+    """All alarms whose name begins with ``prefix``, in whatever state, composite ones too."""
+    pages = client.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"], PaginationConfig={"PageSize": 100}
+    )
+    found: list[dict[str, t.Any]] = []
+    for page in pages:
+        # AWS sends both members always, and an account's alarms would all be gone if a cut-off answer counted.
+        whole(page, ("MetricAlarms", "CompositeAlarms"), "DescribeAlarms")
+        found += [
+            whole(alarm, ("AlarmName", "StateValue"), "DescribeAlarms") for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])
+        ]
+    return found
+
+
+@read("list the dashboards")
+def list_dashboards(client: t.Any) -> list[str]:
+    """The names of all dashboards."""
+    pages = client.get_paginator("list_dashboards").paginate()
+    return [entry["DashboardName"] for page in pages for entry in whole(page, ("DashboardEntries",), "ListDashboards")["DashboardEntries"]]
+
+
+def _query(ident: str, metric: str, stat: str, dimensions: t.Sequence[tuple[str, str]], period: int) -> dict[str, t.Any]:
+    described = [{"Name": name, "Value": value} for name, value in dimensions]
+    measured = {"Namespace": "AWS/Lambda", "MetricName": metric, "Dimensions": described}
+    return {"Id": ident, "MetricStat": {"Metric": measured, "Period": period, "Stat": stat}}

@@ -9,7 +9,9 @@ import typing as t
 from .calls import read, write
 
 
-@read("look for s3://{bucket}/{key}", missing=("404", "NoSuchKey", "NotFound"))
+@read(
+    "look for s3://{bucket}/{key} (needs s3:GetObject, for a version of it s3:GetObjectVersion)", missing=("404", "NoSuchKey", "NotFound")
+)
 def head_object(client: t.Any, bucket: str, key: str, version_id: str | None = None) -> dict[str, t.Any] | None:
     return client.head_object(Bucket=bucket, Key=key, **({"VersionId": version_id} if version_id else {}))
 
@@ -18,3 +20,9 @@ def head_object(client: t.Any, bucket: str, key: str, version_id: str | None = N
 def put_object(client: t.Any, bucket: str, key: str, body: bytes) -> dict[str, t.Any]:
     """S3 checks the body against a SHA-256 that the SDK sends with it."""
     return client.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+
+
+@read("look for bucket {bucket}", missing=("404", "NoSuchBucket", "NotFound"))
+def head_bucket(client: t.Any, bucket: str, owner: str) -> dict[str, t.Any] | None:
+    """None when there is no such bucket; access is denied when it belongs to another account than ``owner``."""
+    return client.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)

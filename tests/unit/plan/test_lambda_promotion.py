@@ -82,6 +82,11 @@ PROMOTE = ["KeepAlias", "CheckVersion", "PointAlias", "CheckAlias", "MarkVerifie
             seen(BOTH, (alias("latest-sit", "6"), SERVING[1], BACKUP)), ["CheckAlias", "MarkVerified"], id="stopped-before-the-checks"
         ),
         pytest.param(seen(BOTH, (alias("latest-sit", "6"), alias("verified-sit", "6"), BACKUP)), [], id="nothing-to-do"),
+        pytest.param(
+            seen(BOTH, (alias("latest-sit", "6"), alias("verified-sit", "6"), BACKUP, replace(BACKUP, name="backup-20260125-103046"))),
+            ["DeleteAlias"],
+            id="a-second-backup-of-the-same",
+        ),
         pytest.param(seen(BOTH, (alias("latest-sit", "6", v5=0.1), alias("verified-sit", "6"))), ["PointAlias"], id="only-the-weights"),
         pytest.param(
             seen((), (), latest=NEW), ["PublishVersion", "CheckVersion", "PointAlias", "CheckAlias", "MarkVerified"], id="no-alias-yet"

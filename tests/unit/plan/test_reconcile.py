@@ -42,6 +42,8 @@ class Cloud(dict):
         super().__init__(*args)
         self.trouble = {path: list(acts) for path, acts in trouble.items()}
         self.writes = []
+        self.waited = []
+        self.clock = SimpleNamespace(pause=self.waited.append)
 
     def explain(self, error):
         return str(error) if isinstance(error, (Refused, Uncertain)) else None
@@ -124,6 +126,15 @@ def test_a_write_that_is_never_made_ends():
     with pytest.raises(Failed, match="no answer"):
         run(resource(), cloud, Want(a=1), check_mode=False)
     assert cloud.writes == ["a"] * 4
+    assert cloud.waited == [1, 2, 4]
+
+
+def test_a_read_that_lags_behind_the_last_write_is_waited_for():
+    cloud, thing = Cloud({"a": 1}), resource()
+    now = thing.observe
+    thing.observe = lambda cloud, want: now(cloud, want) if cloud.waited else {"a": 1}
+    assert run(thing, cloud, Want(a=2), check_mode=False)["changed"]
+    assert (cloud.writes, cloud.waited) == (["a"], [1])
 
 
 def test_somebody_elses_change_stops_the_run():
@@ -150,6 +161,14 @@ def test_what_is_unfit_is_taken_back_before_the_run_fails():
     assert cloud == {"a": 1}
     assert failed.value.result["msg"] == "a is ill b serves again."
     assert [change["after"] for change in failed.value.result["changes"]] == [1]
+
+
+def test_what_can_not_be_taken_back_is_told_with_what_was_wrong():
+    cloud = Cloud({"a": 1}, a=[(True, Unfit("a is ill.")), (False, Refused("You may not."))])
+    with pytest.raises(Failed) as failed:
+        run(resource(undo=lambda want, seen: [Set("a", 2, 1)]), cloud, Want(a=2), check_mode=False)
+    assert cloud == {"a": 2}
+    assert failed.value.result["msg"] == "a is ill. It could NOT be taken back: You may not."
 
 
 def test_a_defect_is_not_dressed_up_as_an_answer_of_aws():
