@@ -20,7 +20,6 @@ from ansible_collections.bbws.platform.plugins.plugin_utils import worker
 
 from local_aws import LocalAWS
 
-pytestmark = pytest.mark.xdist_group("worker")  # one run of ansible-playbook for all
 
 HERE = Path(__file__).parent
 COLLECTIONS = next(path.parent for path in Path(worker.__file__).parents if path.name == "ansible_collections")
