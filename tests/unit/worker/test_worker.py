@@ -20,7 +20,6 @@ from ansible_collections.bbws.platform.plugins.plugin_utils import worker
 
 from local_aws import LocalAWS
 
-
 HERE = Path(__file__).parent
 COLLECTIONS = next(path.parent for path in Path(worker.__file__).parents if path.name == "ansible_collections")
 MODULE = "bbws.platform.lambda_alias_promote"
