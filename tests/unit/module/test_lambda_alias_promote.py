@@ -100,7 +100,7 @@ def test_what_was_just_published_may_not_be_read_as_it_is_yet(lab, monkeypatch, 
         if bool(qualifier) != (lagging == "version"):
             return read(client, function, qualifier)
         monkeypatch.setattr(lambda_writes.api, "get_function_configuration", read)
-        return {**read(client, function, qualifier), "Timeout": 99} if qualifier else None
+        return {**read(client, function, qualifier), "Timeout": 99, "State": "Active"} if qualifier else None
 
     def published(*args, **kwargs):
         monkeypatch.setattr(lambda_writes.api, "get_function_configuration", behind)
