@@ -17,7 +17,7 @@ run() {
       python scripts/traceability.py --check && GIT_CEILING_DIRECTORIES=$PWD antsibull-docs lint-collection-docs --plugin-docs .
       ;;
     sanity) scripts/sanity.sh ;;
-    unit) pytest -q -n 2 tests/unit tests/local_aws ;;
+    unit) pytest -q -n 2 --dist loadfile tests/unit tests/local_aws ;;
     fault) pytest -q tests/fault ;;
     e2e) pytest -q tests/e2e ;;
     molecule) molecule test --all --no-command-borders ;;

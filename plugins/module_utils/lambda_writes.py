@@ -38,6 +38,7 @@ from .lambda_release import (
     Desired,
     Release,
     Seen,
+    Version,
     alias_of,
     differing,
     facts_of,
@@ -72,7 +73,7 @@ def observe(aws: t.Any, want: Desired) -> Seen:
         aliases, versions = together(*reads[1:3])
     return Seen(
         release=release[0] if release else None,
-        latest=version_of(live),
+        latest=_latest(live),
         revision=live["RevisionId"],
         arn=live["FunctionArn"],
         tags=function.get("Tags") or {},
@@ -298,6 +299,12 @@ def _settled(aws: t.Any, want: Desired, what: str) -> dict[str, t.Any]:
         why = live.get("StateReason") or live.get("LastUpdateStatusReason") or "no reason given"
         raise Refused(f"{what[0].upper()}{what[1:]} of {want.function} failed: {why}.")
     return live
+
+
+def _latest(live: t.Mapping[str, t.Any]) -> Version:
+    """$LATEST; after an update that failed no code is taken for granted, so that it is uploaded again and never published."""
+    latest = version_of(live)
+    return replace(latest, sha256="") if "Failed" in (live.get("State"), live.get("LastUpdateStatus")) else latest
 
 
 def _with_latest(seen: Seen, live: t.Mapping[str, t.Any]) -> Seen:

@@ -3,7 +3,8 @@
 """The items of a promotion's record: what each change writes besides its event. Pure.
 
 Promotion table (pk, sk): ``LOCK#<lock>`` ``LOCK``; ``REL#<sha256>`` ``META`` and ``ENV#<env>``; ``PROMO#<id>`` ``META``,
-``STEP#<action>#<component>`` and ``EVT#<number>``; ``ENV#<env>`` ``COMP#<component>``. Deployment table: one record by ``deployment_id``, never written twice (REC-02).
+``STEP#<action>#<component>`` and ``EVT#<number>``; ``ENV#<env>`` ``COMP#<component>``.
+Deployment table: one record by ``deployment_id``, never written twice (REC-02).
 """
 
 from __future__ import annotations

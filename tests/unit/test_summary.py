@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.plugins.loader import callback_loader
 from ansible_collections.bbws.platform.plugins.callback.promotion_summary import (
     PREFLIGHT,
     PROMOTE,
+    CallbackModule,
     outcome_of,
     remarks,
     sentence,
@@ -112,9 +112,9 @@ class Run:
 
     def __init__(self, path: str):
         self.lines: list[str] = []
-        self.callback = callback_loader.get("bbws.platform.promotion_summary")
+        self.callback = CallbackModule()
         self.callback._display = SimpleNamespace(display=self.lines.append, banner=self.lines.append)
-        self.callback.set_options(direct={"path": path})
+        self.callback.get_option = {"path": path}.__getitem__
         self.callback.v2_playbook_on_start(SimpleNamespace(_file_name="playbooks/promote_sit.yml"))
 
     def task(self, action: str, failed: bool = False, **result: Any) -> None:

@@ -301,6 +301,30 @@ def test_a_release_that_throws_under_its_share_of_the_traffic_is_taken_back(lab)
     assert lab.alias() == {"version": "1", "weights": {}}
 
 
+def test_an_update_that_fails_is_told_with_its_reason_and_never_published(lab):
+    package = packages.zipped({".local-aws-fail-update": b"The disk is full.", "app.py": b""})
+    lab.bucket("artifacts", package=package)
+    given = {"source": None, "artifact": {"s3_bucket": "artifacts", "s3_key": "package", "sha256": code_sha256(package)}}
+    for _attempt in range(2):
+        result = lab.run(**given)
+        assert result["failed"] and "The disk is full." in result["msg"]
+        assert lab.alias() == {"version": "1", "weights": {}} and lab.versions() == ["1"]
+    assert lab.promote()["to_version"] == "2", "another release gets through"
+
+
+def test_a_wait_ends_and_tells_what_was_last_seen(lab, monkeypatch):
+    read = lambda_writes.api.get_function_configuration
+
+    def busy(*args):
+        return {**read(*args), "LastUpdateStatus": "InProgress", "LastUpdateStatusReason": "Still copying"}
+
+    monkeypatch.setattr(lambda_writes.api, "get_function_configuration", busy)
+    result = lab.run(wait_timeout=60)
+    assert result["failed"] and "Waited 6" in result["msg"] and "LastUpdateStatus InProgress" in result["msg"]
+    assert f"code of {SIT}" not in [change["path"] for change in result["changes"]]
+    assert any("waiting for the code update" in told and "Still copying" in told for told in lab.progress)
+
+
 @pytest.mark.req("ROLL-03", "ROLL-04", "ROLL-20", "VAL-R16")
 def test_a_rollback_returns_to_what_was_verified_and_keeps_what_was_live(lab):
     lab.promote()

@@ -1,0 +1,82 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Playbooks as people run them: real processes against a local AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_aws import LocalAWS
+
+CHECKOUT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+    "ANSIBLE_HOME": str(CHECKOUT / ".ansible"),
+    "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".ansible" / "collections"),
+    "ANSIBLE_NOCOLOR": "1",
+}
+
+
+@dataclass
+class Run:
+    """How a playbook ended: its exit code, what it printed, its summary, and what it asked of AWS."""
+
+    code: int
+    output: str
+    summary: dict[str, Any] | None
+    journal: list[dict[str, Any]]
+
+    @property
+    def writes(self) -> list[str]:
+        return [entry["operation"] for entry in self.journal if entry["write"] and entry["service"] != "sts"]
+
+    @property
+    def services(self) -> dict[str, dict[str, Any]]:
+        return {service["service"]: service for service in (self.summary or {})["services"]}
+
+    def changed(self) -> dict[str, int]:
+        """From the recap: how many tasks changed something, by host."""
+        return {host: int(count) for host, count in re.findall(r"^(\S+) +: .*changed=(\d+)", self.output, flags=re.MULTILINE)}
+
+
+def run(aws: LocalAWS, folder: Path, playbook: str, *arguments: str, inventory: str = "sit", **environment: str) -> Run:
+    """Run a playbook of this collection, by default without watching metrics, which takes half a minute for nothing in a test."""
+    report = folder / "summary.json"
+    report.unlink(missing_ok=True)
+    aws.clear_journal()
+    command = [
+        "ansible-playbook",
+        playbook,
+        "-i",
+        str(CHECKOUT / "inventories" / inventory),
+        "-e",
+        "lambda_service_monitor_seconds=0",
+        *arguments,
+    ]
+    done = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env=aws.environ | ENVIRONMENT | {"BBWS_SUMMARY_PATH": str(report)} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout, json.loads(report.read_text()) if report.exists() else None, aws.journal())
+
+
+@pytest.fixture
+def play(aws: LocalAWS, tmp_path: Path) -> Callable[..., Run]:
+    """Run ``playbooks/<name>.yml`` against the fixture ``aws``."""
+    return lambda name, *arguments, **more: run(aws, tmp_path, f"playbooks/{name}.yml", *arguments, **more)

@@ -1,0 +1,15 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""States that only these tests start in."""
+
+from __future__ import annotations
+
+from local_aws import seeds_lambda
+from local_aws.seeds import Seeding
+
+
+def one_of_four_is_bad(aws: Seeding) -> None:
+    """DEV offers good site functions, but a plugins service that fails through SIT's alias only; templates is up to date."""
+    sit = seeds_lambda.everywhere("1.0.0") | {"templates_service": ["1.0.0", "1.1.0"]}
+    dev = seeds_lambda.everywhere("1.0.0", "1.1.0") | {"plugins_service": ["1.0.0", "bad-alias"]}
+    seeds_lambda.deploy_all(sit=sit, dev=dev)
