@@ -68,11 +68,11 @@ def ask(aws: t.Any, want: Desired, qualifier: str, event: Event, samples: Sample
 
 
 def demand(aws: t.Any, want: Desired, qualifier: str, event: Event, label: str) -> None:
-    """Raise ``Unfit`` unless the event is answered as expected."""
-    wrong, _served = ask(aws, want, qualifier, event)
+    """Raise ``Unfit`` unless the event is answered as expected; inconclusive when no version answered at all."""
+    wrong, served = ask(aws, want, qualifier, event)
     if wrong:
         detected(aws)
-        raise Unfit(f"{want.function}: {event.name} through {label} failed: {wrong.rstrip('.')}.")
+        raise Unfit(f"{want.function}: {event.name} through {label} failed: {wrong.rstrip('.')}.", inconclusive=served is None)
 
 
 def watch(aws: t.Any, want: Desired, version: str, seconds: int, min_samples: int, weighted: bool, label: str) -> str:
@@ -93,7 +93,8 @@ def watch(aws: t.Any, want: Desired, version: str, seconds: int, min_samples: in
             wrong, served = ask(aws, want, want.alias, event, samples)
             if wrong and served in (version, None):
                 detected(aws)
-                raise Unfit(f"{want.function}: {event.name} through {want.alias} failed {label}: {wrong.rstrip('.')}.")
+                bad = f"{want.function}: {event.name} through {want.alias} failed {label}: {wrong.rstrip('.')}."
+                raise Unfit(bad, inconclusive=served is None)
         passed = aws.clock.monotonic() - begun
         if by_metrics and aws.clock.monotonic() - looked >= LOOK_EVERY:
             looked = aws.clock.monotonic()

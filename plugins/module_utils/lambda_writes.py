@@ -268,8 +268,11 @@ def _publish_version(aws: t.Any, want: Desired, change: Change, seen: Seen) -> S
         raise Refused(
             f"Version {number} of {want.function} can't run: State {live['State']} ({live.get('StateReason', 'no reason given')})."
         )
+    wrong = differing(want, version_of(live).settings)
+    if wrong:
+        raise Uncertain(f"Version {number} of {want.function} was published with another {', '.join(wrong)} than was set before.")
     others = tuple(version for version in seen.versions if version.number != number)
-    latest = api.get_function_configuration(client, want.function)
+    latest = _settled(aws, want, "the publication")  # publishing gives $LATEST another RevisionId
     return replace(_with_latest(seen, latest), versions=(*others, version_of(live)))
 
 

@@ -91,6 +91,27 @@ def test_every_write_to_what_exists_is_guarded_by_its_revision(lab, monkeypatch)
 
 
 @pytest.mark.req("W-29")
+@pytest.mark.parametrize("lagging", ["version", "function"])
+def test_what_was_just_published_may_not_be_read_as_it_is_yet(lab, monkeypatch, lagging):
+    read = lambda_writes.api.get_function_configuration
+    publish = lambda_writes.api.publish_version
+
+    def behind(client, function, qualifier=None):
+        if bool(qualifier) != (lagging == "version"):
+            return read(client, function, qualifier)
+        monkeypatch.setattr(lambda_writes.api, "get_function_configuration", read)
+        return {**read(client, function, qualifier), "Timeout": 99, "State": "Active"} if qualifier else None
+
+    def published(*args, **kwargs):
+        monkeypatch.setattr(lambda_writes.api, "get_function_configuration", behind)
+        return publish(*args, **kwargs)
+
+    monkeypatch.setattr(lambda_writes.api, "publish_version", published)
+    lab.promote(configuration={"timeout": 10})
+    assert (lab.alias()["version"], lab.versions()) == ("2", ["1", "2"])
+
+
+@pytest.mark.req("W-29")
 @pytest.mark.parametrize("moved", ["alias", "description", "function"])
 def test_who_changes_it_meanwhile_is_not_overwritten(lab, monkeypatch, moved):
     """With every existing module the last writer wins."""

@@ -209,8 +209,9 @@ def test_a_bad_answer_of_the_old_version_is_not_the_new_ones_fault(monkeypatch):
 
 def test_an_answer_that_never_came_counts_against_the_release(monkeypatch):
     world = World(monkeypatch, answers=(None,), status=None, error="no answer")
-    with pytest.raises(Unfit, match="no answer"):
+    with pytest.raises(Unfit, match="no answer") as told:
         watched(world)
+    assert told.value.inconclusive is True
 
 
 @pytest.mark.req("LAM-20")
