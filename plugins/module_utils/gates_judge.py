@@ -247,7 +247,7 @@ def _window(policy: Policy, call: Call) -> Judge:
     _refuse_skew(skew)
     where, calendar, now, zone = policy.environment.upper(), policy.calendar, call.now, policy.timezone
     end = calendar.open_until(now)
-    if end is not None and end - now >= policy.reserve:
+    if end is not None and calendar.is_open(now, policy.reserve):
         if end == float("inf"):
             return Told(PASS, f"{where} may be changed at any time, and there is no freeze now", "open")
         return Told(PASS, f"{where} is open until {moment(end, zone)}, {human(end - now)} from now", f"open for {human(end - now)}")

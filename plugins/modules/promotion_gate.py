@@ -80,7 +80,7 @@ options:
     type: dict
     suboptions:
       environment:
-        description: The source environment, as its record has it.
+        description: The source environment, as its record has it; needed with O(source.records_table).
         type: str
       profile:
         description: AWS profile of the source account.
@@ -348,6 +348,7 @@ ARGUMENT_SPEC = {
             "expected_account_id": {"type": "str", "required": True},
             "records_table": {"type": "str"},
         },
+        "required_by": {"records_table": ["environment"]},
     },
     "records_table": {"type": "str"},
     "evidence": {"type": "path"},

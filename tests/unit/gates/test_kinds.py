@@ -254,13 +254,8 @@ def test_the_unit_tests_must_cover_80_percent(judge, coverage, verdict):
     assert verdicts(judge, changed("unit", coverage=coverage))[0]["unit"] == verdict
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        pytest.param(name, marks=pytest.mark.req(requirement))
-        for name, requirement in zip(COMMANDS, ("GATE-02", "GATE-03", "GATE-04", "GATE-05", "GATE-06"), strict=True)
-    ],
-)
+@pytest.mark.req("GATE-02", "GATE-03", "GATE-04", "GATE-05", "GATE-06")
+@pytest.mark.parametrize("check", list(COMMANDS))
 @pytest.mark.parametrize(("code", "verdict"), [(0, "pass"), (1, "fail"), (None, "inconclusive"), (True, "inconclusive")])
 def test_a_check_is_judged_by_its_exit_code(judge, check, code, verdict):
     evidence = changed(check, commands=[{"command": COMMANDS[check], "exit_code": code}])
