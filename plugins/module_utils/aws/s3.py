@@ -20,3 +20,20 @@ def head_object(client: t.Any, bucket: str, key: str, version_id: str | None = N
 def put_object(client: t.Any, bucket: str, key: str, body: bytes) -> dict[str, t.Any]:
     """S3 checks the body against a SHA-256 that the SDK sends with it."""
     return client.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+
+
+@read("read s3://{bucket}/{key}", missing=("404", "NoSuchKey", "NotFound"))
+def get_object(client: t.Any, bucket: str, key: str) -> bytes | None:
+    """The bytes of an object, None when there is none of that key."""
+    return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+@read("look for bucket {bucket}", missing=("404", "NoSuchBucket", "NotFound"))
+def head_bucket(client: t.Any, bucket: str) -> dict[str, t.Any] | None:
+    return client.head_bucket(Bucket=bucket)
+
+
+@read("list s3://{bucket}/{prefix}")
+def list_keys(client: t.Any, bucket: str, prefix: str) -> list[str]:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [item["Key"] for page in pages for item in page.get("Contents") or []]
