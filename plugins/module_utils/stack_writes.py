@@ -74,7 +74,7 @@ def observe(aws: t.Any, want: Desired) -> Seen:
     found, text, verified, *source = together(*reads)
     if found is not None and _ours(want, found, source[0] if source else None):
         found, text = _seen_through(aws, want, found), api.get_template(client, want.stack)
-    stack = _stack(want, found, text)
+    stack = _stack(want.stack, found, text)
     if want.state == "present":
         wanted: Release | None = _wanted(want, stack, source[0])
         returns_to = _before(aws, want, stack, verified)
@@ -94,13 +94,13 @@ def _marker(bucket: t.Any, want: Desired) -> str | None:
     return json.loads(found)["release"] if found else None
 
 
-def _stack(want: Desired, found: dict[str, t.Any] | None, text: str | None) -> Stack | None:
+def _stack(name: str, found: dict[str, t.Any] | None, text: str | None) -> Stack | None:
     if found is None:
         return None
     release = None
     if text and found["StackStatus"] != "REVIEW_IN_PROGRESS":
         values = {item["ParameterKey"]: item.get("ParameterValue", "") for item in found.get("Parameters") or []}
-        release = Release(parse(text, f"stack {want.stack}"), values, want.stack)
+        release = Release(parse(text, f"stack {name}"), values, f"stack {name}")
     rollback = found.get("RollbackConfiguration") or {}
     return Stack(
         id=found["StackId"],
@@ -358,7 +358,7 @@ def _review(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     for told in aws.notes["change_set"]["changes"]:
         aws.progress(told)
     fresh = api.describe_stack(client, want.stack) if seen.stack is None else None
-    return replace(seen, reviewed=True, stack=_stack(want, fresh, None) if fresh else seen.stack)
+    return replace(seen, reviewed=True, stack=_stack(want.stack, fresh, None) if fresh else seen.stack)
 
 
 def _told(change: dict[str, t.Any]) -> str:
@@ -431,7 +431,7 @@ def _update(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     aws.progress(f"executing change set {name}")
     api.execute_change_set(client, want.stack, name)
     found = _end(aws, want, seen.stack.id if seen.stack else want.stack, name)
-    stack = _stack(want, found, api.get_template(client, want.stack))
+    stack = _stack(want.stack, found, api.get_template(client, want.stack))
     aws.notes.setdefault("from_release", live.digest if live else None)
     return replace(seen, stack=stack, returns_to=live if not change.rollback else seen.returns_to, reviewed=False)
 
@@ -488,9 +488,8 @@ def _why(history: list[dict[str, t.Any]]) -> str:
 
 
 def _check(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
-    """What the stack promises: its outputs, functions that can run, rules that reach something, and health through the aliases."""
     aws.progress(f"checking stack {want.stack}")
-    findings = check(aws, want, seen)
+    findings = inspect(aws, want.stack, want.health, seen.stack)["findings"]
     if findings:
         aws.notes.setdefault("detected", aws.clock.monotonic())
         raise Unfit(f"Stack {want.stack} is deployed but doesn't do its job: {'; '.join(findings)}.")
@@ -499,35 +498,52 @@ def _check(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     return seen
 
 
-def check(aws: t.Any, want: Desired, seen: Seen) -> list[str]:
-    """What is wrong, a clause each."""
-    stack = seen.stack
+def look_at(aws: t.Any, name: str) -> Stack | None:
+    """The stack as it is."""
+    client = aws.client("cloudformation")
+    found, text = together(lambda: api.describe_stack(client, name), lambda: api.get_template(client, name))
+    return _stack(name, found, text)
+
+
+def inspect(aws: t.Any, name: str, health: t.Any, stack: Stack | None) -> dict[str, t.Any]:
+    """What a stack promises: its outputs, functions that can run, rules that reach something, and health through the aliases.
+
+    ``findings`` is what is wrong, a clause each.
+    """
+    told: dict[str, t.Any] = {"functions": {}, "rules": {}, "health": {}, "findings": []}
+    findings = told["findings"]
     if stack is None or stack.release is None or stack.status not in SETTLED:
-        return [f"it is in {stack.status if stack else 'no state: it does not exist'}"]
+        findings.append(f"stack {name} is {'in ' + stack.status if stack else 'not there'}")
+        return told
     outputs = stack.release.template.parts.get("Outputs") or {}
-    missing = [name for name, about in outputs.items() if name not in stack.outputs and "Condition" not in about]
-    findings = [f"output {name} is missing" for name in missing]
-    resources = api.describe_stack_resources(aws.client("cloudformation"), want.stack)
+    findings += [f"output {output} is missing" for output, about in outputs.items() if output not in stack.outputs and "Condition" not in about]
     kinds: dict[str, list[str]] = {}
-    for item in resources:
+    for item in api.describe_stack_resources(aws.client("cloudformation"), name):
         kinds.setdefault(item["ResourceType"], []).append(item.get("PhysicalResourceId") or "")
     for function in kinds.get("AWS::Lambda::Function", []):
         live = awslambda.get_function_configuration(aws.client("lambda"), function)
-        if live is None or live.get("State") != "Active" or live.get("LastUpdateStatus", "Successful") != "Successful":
-            state = f"State {live.get('State')}, LastUpdateStatus {live.get('LastUpdateStatus')}" if live else "not there"
-            findings.append(f"function {function} is {state}")
+        told["functions"][function] = state = live.get("State") if live else None
+        if state != "Active" or live.get("LastUpdateStatus", "Successful") != "Successful":
+            findings.append(f"function {function} is {_told_state(live) if live else 'not there'}")
     for rule in kinds.get("AWS::Events::Rule", []):
         found = events.describe_rule(aws.client("events"), rule)
+        targets = events.list_targets_by_rule(aws.client("events"), rule) if found else None
+        told["rules"][rule] = {"state": found["State"] if found else None, "targets": [target["Arn"] for target in targets or []]}
         if found is None or found["State"] != "ENABLED":
             findings.append(f"rule {rule} is {found['State'] if found else 'not there'}")
-        elif not events.list_targets_by_rule(aws.client("events"), rule):
+        elif not targets:
             findings.append(f"rule {rule} has no target")
-    if want.health is not None and not findings:
-        for alias in kinds.get("AWS::Lambda::Alias", []):
-            function, _, name = alias.partition(":function:")[2].partition(":")
-            wrong = outcome_of(want.health, awslambda.invoke(aws, function, name, want.health.payload, repeatable=True))
-            findings += [f"health of {function}:{name} answers {wrong}"] if wrong else []
-    return findings
+    for alias in kinds.get("AWS::Lambda::Alias", []) if health is not None and not findings else ():
+        function, _, qualifier = alias.partition(":function:")[2].partition(":")
+        answer = awslambda.invoke(aws, function, qualifier, health.payload, repeatable=True)
+        wrong = outcome_of(health, answer)
+        told["health"][f"{function}:{qualifier}"] = wrong or "as expected"
+        findings += [f"health of {function}:{qualifier} answers {wrong}"] if wrong else []
+    return told
+
+
+def _told_state(live: t.Mapping[str, t.Any]) -> str:
+    return ", ".join(f"{key} {live.get(key)}" for key in ("State", "LastUpdateStatus"))
 
 
 def _mark(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
