@@ -351,7 +351,8 @@ def desired(params: t.Mapping[str, t.Any]) -> Desired:
     tags = {**(params.get("tags") or {}), "ManagedBy": MANAGED_BY}
     if not tags.get("Environment"):
         raise Refused("tags must name Environment, for example {Environment: sit} (ENV-15).")
-    given = {name: _text(value) for name, value in (params.get("parameters") or {}).items() if value is not None}
+    both = {**(params.get("parameters") or {}), **(params.get("secret_parameters") or {})}
+    given = {name: _text(value) for name, value in both.items() if value is not None}
     twice = sorted({name for package in packages for name in (package.bucket_parameter, package.key_parameter)} & set(given))
     if twice:
         raise Refused(f"parameters must not name {', '.join(twice)}: packages says where the package is.")

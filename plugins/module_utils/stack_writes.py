@@ -289,7 +289,7 @@ def apply(aws: t.Any, want: Desired, change: Change, seen: Seen) -> Seen:
 def _store_package(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     code = change.code
     aws.progress(f"copying the package of {code.origin} to s3://{want.bucket}/{change.after['key']}")
-    package = awslambda.download(code.location, code.sha256, code.size)
+    package = awslambda.download(aws, code.location, code.sha256, code.size)
     s3.put_object(aws.client("s3"), want.bucket, change.after["key"], package)
     return replace(seen, stored=seen.stored | {change.after["key"]})
 
@@ -402,10 +402,12 @@ def _request(aws: t.Any, want: Desired, goal: Release, seen: Seen, creating: boo
     _put_template(aws, want, goal)  # a text that differs only where it doesn't matter has a key of its own
     live = seen.live.parameters if seen.live else {}
     parameters = []
-    for name, value in goal.parameters.items():
-        previous = goal.template.secret(name) and name not in want.parameters and name in live
-        value = want.parameters.get(name, value) if goal.template.secret(name) else value
-        parameters.append({"ParameterKey": name, **({"UsePreviousValue": True} if previous else {"ParameterValue": value})})
+    for name in goal.template.declared:
+        if goal.template.secret(name) and name not in want.parameters and name in live:
+            value: dict[str, t.Any] = {"UsePreviousValue": True}  # nobody but AWS knows it
+        else:
+            value = {"ParameterValue": want.parameters[name] if goal.template.secret(name) else goal.parameters[name]}
+        parameters.append({"ParameterKey": name, **value})
     tags = {**(seen.stack.tags if seen.stack else {}), **want.tags}
     settings: dict[str, t.Any] = {
         "TemplateURL": f"https://{want.bucket}.s3.{aws.region}.amazonaws.com/{template_key(want.stack, sha256(goal.template.text))}",

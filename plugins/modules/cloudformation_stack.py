@@ -62,7 +62,12 @@ options:
   parameters:
     description:
       - Parameters of the template. One that isn't named keeps the value that the stack has, or gets its default.
-      - The value of a C(NoEcho) parameter can't be compared, so it is sent along with other changes only.
+    type: dict
+    default: {}
+  secret_parameters:
+    description:
+      - C(NoEcho) parameters of the template. Their values are never shown or kept; AWS doesn't tell them, so they can't be compared and are
+        sent along with other changes only.
     type: dict
     default: {}
   packages:
@@ -330,6 +335,7 @@ ARGUMENT_SPEC = {
     },
     "template_body": {"type": "str"},
     "parameters": {"type": "dict", "default": {}},
+    "secret_parameters": {"type": "dict", "default": {}, "no_log": True},
     "packages": {
         "type": "list",
         "elements": "dict",
@@ -365,11 +371,14 @@ ARGUMENT_SPEC = {
     "adopt": {"type": "bool", "default": False},
 }
 
+#: May hold anything.
+FREE_TEXT = ("template_body", "reason", "health", "secret_parameters", "access_key", "secret_key", "session_token")
+
 
 def core(params, check_mode, progress):
     if not HAS_YAML:
         raise Refused(missing_required_lib("PyYAML"))
-    reject_placeholders({name: params.get(name) for name in ("stack_name", "bucket", "source", "parameters", "expected_account_id")})
+    reject_placeholders({name: value for name, value in params.items() if name not in FREE_TEXT})
     want = desired(params)
     aws = Account(params, progress)
     accounts = [aws]
