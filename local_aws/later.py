@@ -40,6 +40,7 @@ def waiting() -> bool:
 
 
 def _go_on(moment: float, work: Iterator[float]) -> None:
-    seconds = next(work, None)
+    with clock.at(moment):
+        seconds = next(work, None)
     if seconds is not None:
         heapq.heappush(_waiting, (moment + seconds, next(_number), work))

@@ -9,7 +9,7 @@ from typing import Any
 from local_aws import packages
 from local_aws.accounts import ACCOUNTS, REGION
 from local_aws.seeds import Seeding, seed
-from local_aws.seeds_lambda import create_roles, deploy_all, everywhere
+from local_aws.seeds_lambda import deploy_all, everywhere
 from local_aws.services import awslambda, cloudformation
 
 SERVICE = "ecs_event_handler"
@@ -88,6 +88,3 @@ def event_handler_promoted(aws: Seeding) -> None:
         create_bucket(aws, env)
         for release in releases:
             deploy_stack(aws, env, release)
-
-
-__all__ = ["deploy_stack", "stack_name"]

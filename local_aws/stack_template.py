@@ -212,9 +212,7 @@ def references(value: Any) -> Iterator[str]:
             else:
                 if name == "Fn::Sub":
                     text, more = (of, {}) if isinstance(of, str) else of
-                    yield from (
-                        found[1].split(".", 1)[0] for found in SUBSTITUTE.findall(text) if not found[0] and found[1] not in more
-                    )
+                    yield from (found[1].split(".", 1)[0] for found in SUBSTITUTE.findall(text) if not found[0] and found[1] not in more)
                 yield from references(of)
 
 
@@ -350,7 +348,9 @@ def _code(name: str, uri: Any) -> dict[str, Any]:
 def _role(name: str, policies: Any) -> dict[str, Any]:
     policies = policies if isinstance(policies, list) else [policies]
     trust = {"Action": ["sts:AssumeRole"], "Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com"]}}
-    managed = [policy if policy.startswith("arn:") else f"arn:aws:iam::aws:policy/{policy}" for policy in policies if isinstance(policy, str)]
+    managed = [
+        policy if policy.startswith("arn:") else f"arn:aws:iam::aws:policy/{policy}" for policy in policies if isinstance(policy, str)
+    ]
     inline = [policy for policy in policies if isinstance(policy, dict)]
     role = {
         "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
@@ -381,7 +381,9 @@ def _rule(name: str, event: dict[str, Any], target: Any, made: dict[str, Any]) -
         raise _bad_sam(name, f"The local AWS doesn't transform events of type {event['Type']}")
     about = event["Properties"]
     rule = {"EventPattern": about["Pattern"], "Targets": [{"Arn": target, "Id": f"{name}LambdaTarget"}]}
-    rule |= {key: about[given] for key, given in (("Name", "RuleName"), ("State", "State"), ("EventBusName", "EventBusName")) if given in about}
+    rule |= {
+        key: about[given] for key, given in (("Name", "RuleName"), ("State", "State"), ("EventBusName", "EventBusName")) if given in about
+    }
     made[name] = {"Type": "AWS::Events::Rule", "Properties": rule}
     made[f"{name}Permission"] = {
         "Type": "AWS::Lambda::Permission",

@@ -35,7 +35,7 @@ from local_aws.accounts import REGION, account_id
 from local_aws.call import Refused
 from local_aws.services import awslambda
 from local_aws.stack_resources import Failure, Place, failure, kind_of
-from local_aws.stack_template import Scope, in_order, invalid, parameters, parse, references, transform, transforms
+from local_aws.stack_template import Scope, in_order, invalid, parameters, parse, transform, transforms
 
 STACK = "AWS::CloudFormation::Stack"
 NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
@@ -184,7 +184,7 @@ def read_input(response: Requests, before: Input | None) -> Input:
         text=text,
         template=original,
         parameters=values,
-        tags={tag["Key"]: tag["Value"] for tag in tags} if tags or before is None else before.tags,
+        tags={tag["Key"]: tag["Value"] for tag in tags or []} if tags is not None or before is None else before.tags,
         capabilities=capabilities,
         rollback=response._get_param("RollbackConfiguration") or (before.rollback if before else {}),
         role=response._get_param("RoleARN") or (before.role if before else None),
@@ -353,9 +353,7 @@ def _differences(before: Resource, kind: str, properties: dict[str, Any], about:
         target = {"Attribute": "Tags", "RequiresRecreation": "Never"} if name == "Tags" else {
             "Attribute": "Properties", "Name": name, "RequiresRecreation": recreated,
         }  # fmt: skip
-        details.append(
-            {"Target": target, "Evaluation": "Dynamic" if dynamic else "Static", "ChangeSource": "DirectModification"}
-        )
+        details.append({"Target": target, "Evaluation": "Dynamic" if dynamic else "Static", "ChangeSource": "DirectModification"})
     if not details:
         return None
     scope = sorted({detail["Target"]["Attribute"] for detail in details})
@@ -529,6 +527,8 @@ def _roll_back(
     stack.resources = {name: resource for name, resource in stack.resources.items() if name in before}
     stack.input = made_from or stack.input
     stack.log(f"{verb}_COMPLETE")
+    if creating and stack.on_failure == "DELETE":
+        yield from _remove(stack, stack.token)
 
 
 def _attempted(stack: Stack, now: Resource) -> dict[str, Any]:

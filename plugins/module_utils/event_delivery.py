@@ -18,7 +18,9 @@ SKEW = 60
 def deliver(aws: t.Any, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Put one event with a marker that nothing else has, and wait for a line of the function's log that has it too."""
     if params["source"].startswith("aws."):
-        raise Refused(f"source {params['source']!r} is AWS's own: only its services may send as aws.; send as a source that the rule also takes.")
+        raise Refused(
+            f"source {params['source']!r} is AWS's own: only its services may send as aws.; send as a source that the rule also takes."
+        )
     marker = f"{params['marker_prefix']}{uuid.uuid4()}"
     told = {"changed": False, "marker": marker, "event_id": None, "seconds": None, "lines": []}
     if check_mode:

@@ -176,7 +176,9 @@ def _kept(bucket: t.Any, want: Desired, digest: str) -> Release:
     release = Release(parse(text.decode(), f"release {digest[:12]}"), about["parameters"], about["origin"])
     secrets = [name for name in release.template.declared if release.template.secret(name)]
     if release.digest != digest and not secrets:
-        raise Refused(f"Release {digest[:12]} of stack {want.stack} in bucket {want.bucket} was altered: it has digest {release.digest[:12]}.")
+        raise Refused(
+            f"Release {digest[:12]} of stack {want.stack} in bucket {want.bucket} was altered: it has digest {release.digest[:12]}."
+        )
     return release
 
 
@@ -337,7 +339,9 @@ def _review(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
             raise Uncertain(f"Change set {name} of stack {want.stack} is gone.")
         return found
 
-    found = poll(aws, look, lambda state: state["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"), f"change set {name}", want.wait_timeout)
+    found = poll(
+        aws, look, lambda state: state["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"), f"change set {name}", want.wait_timeout
+    )
     if found["Status"] != "CREATE_COMPLETE":
         reason = found.get("StatusReason") or "no reason given"
         _withdraw(client, want, name, creating)
@@ -354,7 +358,10 @@ def _review(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
             f"The change of stack {want.stack} would replace or remove {', '.join(lost)}, which keeps data; nothing was changed. "
             "When that is what you want, set allow_disruptive."
         )
-    aws.notes["change_set"] = {"name": name, "changes": [_told(item["ResourceChange"]) for item in found["Changes"] if "ResourceChange" in item]}
+    aws.notes["change_set"] = {
+        "name": name,
+        "changes": [_told(item["ResourceChange"]) for item in found["Changes"] if "ResourceChange" in item],
+    }
     for told in aws.notes["change_set"]["changes"]:
         aws.progress(told)
     fresh = api.describe_stack(client, want.stack) if seen.stack is None else None
@@ -481,8 +488,12 @@ def _why(history: list[dict[str, t.Any]]) -> str:
     """The first thing that failed: what comes later is only its consequence."""
     for event in history:
         if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in (event.get("ResourceStatusReason") or ""):
-            return f"First failure: {event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason') or 'no reason'}"
-    reasons = [event["ResourceStatusReason"] for event in history if "ROLLBACK" in event["ResourceStatus"] and event.get("ResourceStatusReason")]
+            return (
+                f"First failure: {event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason') or 'no reason'}"
+            )
+    reasons = [
+        event["ResourceStatusReason"] for event in history if "ROLLBACK" in event["ResourceStatus"] and event.get("ResourceStatusReason")
+    ]
     return f"Reason: {reasons[0].strip()}" if reasons else "No event tells why."
 
 
@@ -518,7 +529,9 @@ def inspect(aws: t.Any, name: str, health: t.Any, stack: Stack | None) -> dict[s
         findings.append(f"stack {name} is {'in ' + stack.status if stack else 'not there'}")
         return told
     outputs = stack.release.template.parts.get("Outputs") or {}
-    findings += [f"output {output} is missing" for output, about in outputs.items() if output not in stack.outputs and "Condition" not in about]
+    findings += [
+        f"output {output} is missing" for output, about in outputs.items() if output not in stack.outputs and "Condition" not in about
+    ]
     kinds: dict[str, list[str]] = {}
     for item in api.describe_stack_resources(aws.client("cloudformation"), name):
         kinds.setdefault(item["ResourceType"], []).append(item.get("PhysicalResourceId") or "")
@@ -597,7 +610,8 @@ def result(aws: t.Any, want: Desired, seen: Seen) -> dict[str, t.Any]:
         "source": seen.wanted.origin if seen.wanted else None,
         "packages": {code.package.resource: code.sha256 for code in seen.wanted.code} if seen.wanted else {},
         "change_set": notes.get("change_set"),
-        "rolled_back": "restored" in notes or (want.state == "rolled_back" and notes.get("from_release") != (live.digest if live else None)),
+        "rolled_back": "restored" in notes
+        or (want.state == "rolled_back" and notes.get("from_release") != (live.digest if live else None)),
         "drift": notes.get("drift"),
         "timings": timings,
     }

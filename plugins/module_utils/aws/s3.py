@@ -22,9 +22,9 @@ def put_object(client: t.Any, bucket: str, key: str, body: bytes) -> dict[str, t
     return client.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
 
 
-@read("read s3://{bucket}/{key}", missing=("404", "NoSuchKey", "NotFound"))
+@read("read s3://{bucket}/{key}", missing=("404", "NoSuchKey", "NoSuchBucket", "NotFound"))
 def get_object(client: t.Any, bucket: str, key: str) -> bytes | None:
-    """The bytes of an object, None when there is none of that key."""
+    """The bytes of an object, None when there is none of that key, or no such bucket."""
     return client.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
