@@ -36,8 +36,8 @@ def deliver(aws: t.Any, params: t.Mapping[str, t.Any], check_mode: bool) -> dict
         lines = poll(aws, lambda: logs.filter_log_events(client, group, marker, since), bool, f"event {marker}", params["wait_timeout"])
     except Timeout as late:
         raise Failed(
-            f"EventBridge took event {entry['EventId']}, but after {params['wait_timeout']} s no line in log group {group} mentions {marker}: "
-            "see whether an enabled rule matches it, and whether the rule may invoke the function (metric FailedInvocations of AWS/Events).",
+            f"EventBridge took event {entry['EventId']}, but after {params['wait_timeout']} s no line in log group {group} mentions "
+            f"{marker}: see whether an enabled rule matches it, and may invoke the function (metric FailedInvocations of AWS/Events).",
             **told,
         ) from late
     return {**told, "seconds": round(aws.clock.monotonic() - begun, 2), "lines": lines}

@@ -344,7 +344,7 @@ def _review(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     )
     if found["Status"] != "CREATE_COMPLETE":
         reason = found.get("StatusReason") or "no reason given"
-        _withdraw(client, want, name, creating)
+        _withdraw(aws, want, name, creating)
         if any(same in reason for same in SAME):
             raise Refused(
                 f"AWS finds nothing to change in stack {want.stack}, though its template or parameters differ: {reason} "
@@ -353,16 +353,14 @@ def _review(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
         raise Refused(f"AWS could not prepare the change of stack {want.stack}: {reason}")
     lost = _held(want, found)
     if lost:
-        _withdraw(client, want, name, creating)
+        _withdraw(aws, want, name, creating)
         raise Refused(
             f"The change of stack {want.stack} would replace or remove {', '.join(lost)}, which keeps data; nothing was changed. "
             "When that is what you want, set allow_disruptive."
         )
-    aws.notes["change_set"] = {
-        "name": name,
-        "changes": [_told(item["ResourceChange"]) for item in found["Changes"] if "ResourceChange" in item],
-    }
-    for told in aws.notes["change_set"]["changes"]:
+    changes = [_told(change) for change in _resource_changes(found)]
+    aws.notes["change_set"] = {"name": name, "changes": changes}
+    for told in changes:
         aws.progress(told)
     fresh = api.describe_stack(client, want.stack) if seen.stack is None else None
     return replace(seen, reviewed=True, stack=_stack(want.stack, fresh, None) if fresh else seen.stack)
@@ -377,10 +375,9 @@ def _held(want: Desired, found: dict[str, t.Any]) -> list[str]:
     """The resources that keep data and that the change set would replace, perhaps replace, or remove."""
     if want.allow_disruptive:
         return []
-    changes = [item["ResourceChange"] for item in found["Changes"] if "ResourceChange" in item]
     return [
         f"{change['LogicalResourceId']} ({change['ResourceType']})"
-        for change in changes
+        for change in _resource_changes(found)
         if change["ResourceType"] in want.stateful
         and (
             change.get("Replacement") in ("True", "Conditional")
@@ -389,20 +386,27 @@ def _held(want: Desired, found: dict[str, t.Any]) -> list[str]:
     ]
 
 
+def _resource_changes(found: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    return [item["ResourceChange"] for item in found["Changes"] if "ResourceChange" in item]
+
+
 def _expect_nobody_else(client: t.Any, want: Desired) -> None:
     others = [item["ChangeSetName"] for item in api.list_change_sets(client, want.stack) if not is_ours(item["ChangeSetName"])]
     if others:
         raise Refused(
-            f"Stack {want.stack} is in REVIEW_IN_PROGRESS with change set {', '.join(others)} of somebody else: have it executed, or delete "
-            f"the empty stack (aws cloudformation delete-stack --stack-name {want.stack}), then run this again."
+            f"Stack {want.stack} is in REVIEW_IN_PROGRESS with change set {', '.join(others)} of somebody else: have it executed, or "
+            f"delete the empty stack (aws cloudformation delete-stack --stack-name {want.stack}), then run this again."
         )
 
 
-def _withdraw(client: t.Any, want: Desired, name: str, creating: bool) -> None:
+def _withdraw(aws: t.Any, want: Desired, name: str, creating: bool) -> None:
     """Leave no change set behind, and no empty stack that only held it."""
+    client = aws.client("cloudformation")
     api.delete_change_set(client, want.stack, name)
     if creating and not api.list_change_sets(client, want.stack):
         api.delete_stack(client, want.stack)
+        gone = f"the end of the empty stack {want.stack}"
+        poll(aws, lambda: api.describe_stack(client, want.stack), lambda stack: stack is None, gone, want.wait_timeout)
 
 
 def _request(aws: t.Any, want: Desired, goal: Release, seen: Seen, creating: bool) -> dict[str, t.Any]:

@@ -99,7 +99,7 @@ options:
     default: []
   stateful_types:
     description:
-      - Resource types that keep data, besides those known (tables, buckets, databases, file systems, caches, queues, secrets, keys, streams).
+      - Resource types that keep data, besides those known, such as tables, buckets, databases, file systems, caches, queues and secrets.
     type: list
     elements: str
     default: []
@@ -108,7 +108,7 @@ options:
     type: bool
     default: false
   rollback_alarms:
-    description: ARNs of CloudWatch alarms; one in ALARM during the update, or within O(monitoring_minutes) after it, makes AWS take it back.
+    description: ARNs of CloudWatch alarms; one in ALARM during the update or O(monitoring_minutes) after it makes AWS take it back.
     type: list
     elements: str
   monitoring_minutes:
