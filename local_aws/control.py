@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from werkzeug.wsgi import get_input_stream
 
-from local_aws import clock, identity, journal, metrics, services
+from local_aws import clock, identity, journal, later, metrics, services
 from local_aws.accounts import ACCOUNTS, account_id
 from local_aws.call import Response
 
@@ -91,8 +91,9 @@ def _dump(rest: str, query: dict[str, str], body: Any) -> Any:
     accounts = query["accounts"].split(",") if query.get("accounts") else list(ACCOUNTS)
     wanted = set(query["services"].split(",")) if query.get("services") else None
     found: dict[str, Any] = {}
+    later.run_due()
     for module in services.modules():
-        service = getattr(module, "SERVICE", module.__name__.rpartition(".")[2])
+        service = services.name_of(module)
         if hasattr(module, "dump") and (wanted is None or service in wanted):
             for account in accounts:
                 found.setdefault(account, {})[service] = module.dump(account_id(account), query["region"])

@@ -22,7 +22,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.test import run_wsgi_app
 
-from local_aws import control, faults, identity, journal, services
+from local_aws import control, faults, identity, journal, later, services
 from local_aws.call import Call, Refused, Reset, Response
 
 # moto isn't thread-safe; whoever is in it holds this lock.
@@ -105,11 +105,13 @@ class Application:
 
     def _dispatch(self, call: Call) -> Response:
         with locked():
+            later.run_due()
             refused = identity.refusal(call)
             if refused:
                 return refused
             try:
-                body, status, headers = run_wsgi_app(self._app, call.environ, buffered=True)
+                app = services.application(call.service) or self._app
+                body, status, headers = run_wsgi_app(app, call.environ, buffered=True)
             except Refused as refusal:
                 return call.error(refusal.code, refusal.message, refusal.status)
             return Response(int(status.split()[0]), headers.to_wsgi_list(), b"".join(body))

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import web
@@ -22,11 +23,12 @@ def list_tasks() -> tuple[int, Any]:
 
 
 def process(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A state change from EventBridge, or a request as to any other service."""
+    """A state change from EventBridge, which is logged as one line of JSON, or a request as to any other service."""
     if event.get("detail-type") != "ECS Task State Change":
         return api(event, context)
     detail = event["detail"]
     tasks[detail["taskArn"]] = detail["lastStatus"]
+    print(json.dumps({"event_id": event.get("id"), "task": detail["taskArn"], "status": detail["lastStatus"], "release": VERSION}))
     return web.answer(200, {"service": detail.get("group", ""), "status": detail["lastStatus"], "known_tasks": len(tasks)})
 
 

@@ -23,6 +23,18 @@ def put_object(client: t.Any, bucket: str, key: str, body: bytes) -> dict[str, t
 
 
 @read("look for bucket {bucket}", missing=("404", "NoSuchBucket", "NotFound"))
-def head_bucket(client: t.Any, bucket: str, owner: str) -> dict[str, t.Any] | None:
+def head_bucket(client: t.Any, bucket: str, owner: str | None = None) -> dict[str, t.Any] | None:
     """None when there is no such bucket; access is denied when it belongs to another account than ``owner``."""
-    return client.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
+    return client.head_bucket(Bucket=bucket, **({"ExpectedBucketOwner": owner} if owner else {}))
+
+
+@read("read s3://{bucket}/{key}", missing=("404", "NoSuchKey", "NoSuchBucket", "NotFound"))
+def get_object(client: t.Any, bucket: str, key: str) -> bytes | None:
+    """The bytes of an object, None when there is none of that key, or no such bucket."""
+    return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+@read("list s3://{bucket}/{prefix}")
+def list_keys(client: t.Any, bucket: str, prefix: str) -> list[str]:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [item["Key"] for page in pages for item in page.get("Contents") or []]
