@@ -329,6 +329,7 @@ class Tally:
     test: str
     scenario: Scenario
     runs: int = 0
+    killed: int = 0
     ok: int = 0
     failed: int = 0
     unclean: int = 0
@@ -344,6 +345,7 @@ class Tally:
         """Count a disturbed run: ``ok`` if it ended as an undisturbed one may; a run that was killed is neither ok nor failed."""
         well = ("failed",) if self.scenario.ends == "failed" else ("ok", "changed")
         self.runs += 1
+        self.killed += outcome.kind == "killed"
         self.ok += outcome.kind in well
         if outcome.kind == "failed" and "failed" not in well:
             self.failed += 1
