@@ -74,7 +74,8 @@ def figures(rows: list[Tally]) -> list[str]:
         return sum(getattr(row, figure) for row in rows)
 
     counted = [str(total(figure)) for figure in ("runs", "killed", "ok", "failed", "unclean", "duplicates")]
-    return [*counted, f"{total('converged')} of {total('to_converge')}", f"{max(row.slowest for row in rows):.1f}"]
+    converged = f"{total('converged')} of {total('to_converge')}" if total("to_converge") else "-"
+    return [*counted, converged, f"{max(row.slowest for row in rows):.1f}"]
 
 
 @pytest.fixture

@@ -355,9 +355,9 @@ class Tally:
             self.unclean += 1
             self.stories.append(f"{label}: {outcome}")
 
-    def compared(self, world: World, reference: Reference, label: str = "", then: str = "", state: Any = None) -> None:
+    def compared(self, world: World, reference: Reference, label: str = "", then: str = "") -> None:
         """Count whether the end is that of an undisturbed run, and what is there that shouldn't be."""
-        state = world.state() if state is None else state
+        state = world.state()
         surplus, differs = reference.surplus(state), difference(state, reference.state)
         self.to_converge += 1
         self.converged += not differs
