@@ -19,7 +19,7 @@ from tests.fault.kit import Scenario, Tally, World, spread
 
 #: Seconds a function is Pending or its update InProgress: long enough to be seen, short enough for hundreds of runs.
 TRANSITION = "0.05"
-HEAD = "| test | scenario | runs | as undisturbed | clean failures | unclean | duplicates | converged | slowest run, s |"
+FIGURES = ("runs", "killed", "as undisturbed", "clean failures", "unclean", "duplicates", "converged", "slowest run, s")
 
 tallies: dict[tuple[str, str], Tally] = {}
 begun = time.monotonic()
@@ -51,21 +51,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     tried = [row for row in tallies.values() if row.runs]
     if not tried:
         return
-    rows = [HEAD, "|---|---|" + "--:|" * 7]
-    for row in tried:
-        converged = f"{row.converged}/{row.to_converge}"
-        figures = (row.runs, row.ok, row.failed, row.unclean, row.duplicates, converged, f"{row.slowest:.1f}")
-        rows.append(f"| {row.test} | {row.scenario} | {' | '.join(map(str, figures))} |")
-    totals = [sum(getattr(row, name) for row in tried) for name in ("runs", "ok", "failed", "unclean", "duplicates")]
-    whole = f"{sum(row.converged for row in tried)}/{sum(row.to_converge for row in tried)}"
-    slowest = max(row.slowest for row in tried)
-    rows.append(f"| | all | {' | '.join(map(str, (*totals, whole, f'{slowest:.1f}')))} |")
+    by_test = table(tried, "test", lambda row: row.test)
+    by_scenario = table(tried, "scenario", lambda row: row.scenario.name)
     target = config.getoption("fault_table")
     if target:
-        target.write_text("\n".join(rows) + "\n")
+        target.write_text("\n".join([*by_test, "", *by_scenario, ""]))
     terminalreporter.section(f"fault matrix, {time.monotonic() - begun:.0f} s")
-    for line in (*rows, *(f"{row.test} {row.scenario}, {sentence}" for row in tried for sentence in row.sentences)):
+    for line in (*by_test, "", *by_scenario, *(f"{row.test} {row.scenario}, {sentence}" for row in tried for sentence in row.sentences)):
         terminalreporter.write_line(line)
+
+
+def table(tried: list[Tally], title: str, name: Callable[[Tally], str]) -> list[str]:
+    """What was measured as a Markdown table: one line a name, and the sum."""
+    lines = [f"| {title} | {' | '.join(FIGURES)} |", "|---|" + "--:|" * len(FIGURES)]
+    for one in dict.fromkeys(map(name, tried)):
+        lines.append(f"| {one} | {' | '.join(figures([row for row in tried if name(row) == one]))} |")
+    return [*lines, f"| all | {' | '.join(figures(tried))} |"]
+
+
+def figures(rows: list[Tally]) -> list[str]:
+    def total(figure: str) -> int:
+        return sum(getattr(row, figure) for row in rows)
+
+    counted = [str(total(figure)) for figure in ("runs", "killed", "ok", "failed", "unclean", "duplicates")]
+    converged = f"{total('converged')} of {total('to_converge')}" if total("to_converge") else "-"
+    return [*counted, converged, f"{max(row.slowest for row in rows):.1f}"]
 
 
 @pytest.fixture

@@ -329,6 +329,7 @@ class Tally:
     test: str
     scenario: Scenario
     runs: int = 0
+    killed: int = 0
     ok: int = 0
     failed: int = 0
     unclean: int = 0
@@ -344,6 +345,7 @@ class Tally:
         """Count a disturbed run: ``ok`` if it ended as an undisturbed one may; a run that was killed is neither ok nor failed."""
         well = ("failed",) if self.scenario.ends == "failed" else ("ok", "changed")
         self.runs += 1
+        self.killed += outcome.kind == "killed"
         self.ok += outcome.kind in well
         if outcome.kind == "failed" and "failed" not in well:
             self.failed += 1
@@ -353,9 +355,9 @@ class Tally:
             self.unclean += 1
             self.stories.append(f"{label}: {outcome}")
 
-    def compared(self, world: World, reference: Reference, label: str = "", then: str = "", state: Any = None) -> None:
+    def compared(self, world: World, reference: Reference, label: str = "", then: str = "") -> None:
         """Count whether the end is that of an undisturbed run, and what is there that shouldn't be."""
-        state = world.state() if state is None else state
+        state = world.state()
         surplus, differs = reference.surplus(state), difference(state, reference.state)
         self.to_converge += 1
         self.converged += not differs
