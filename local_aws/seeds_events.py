@@ -75,9 +75,10 @@ def _others(sit: dict[str, list[str]], dev: dict[str, list[str]]) -> None:
 def event_handler(aws: Seeding) -> None:
     """The stack's first promotion."""
     _others(sit={}, dev=everywhere("1.0.0", "1.1.0"))
-    create_bucket(aws, "dev")
     create_bucket(aws, "sit")
-    deploy_stack(aws, "dev", "1.1.0")
+    create_bucket(aws, "dev")
+    for release in ("1.0.0", "1.1.0"):
+        deploy_stack(aws, "dev", release)
 
 
 @seed("event-handler-promoted", "Like promoted, with the event handler as a stack: SIT has release 1.0.0, DEV is one release ahead.")
