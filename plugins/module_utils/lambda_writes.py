@@ -97,7 +97,7 @@ def undone(aws: t.Any, want: Desired, seen: Seen) -> str:
     live = seen.alias(want.alias)
     if "restored" in aws.notes:
         seconds = aws.notes["restored"] - aws.notes["detected"]
-        return f"{want.alias} serves version {live.version} again, {seconds:.1f} s after that was noticed."
+        return f"{want.alias} serves version {live.version} again, {seconds:.2f} s after that was noticed."
     if live is None:
         return f"{want.alias} doesn't exist yet, so nothing was served and nothing was rolled back."
     ready = goal(want, seen) if seen.release else None
