@@ -28,6 +28,7 @@ from .lambda_promotion import (
     UploadCode,
     goal,
     plan,
+    rollback_target,
     undo,
     younger_twins,
 )
@@ -119,7 +120,7 @@ def result(aws: t.Any, want: Desired, seen: Seen) -> dict[str, t.Any]:
         "from_version": notes.setdefault("from_version", live and live.version),
         "to_version": live and live.version,
         "release_version": ready and ready.number,
-        "code_sha256": seen.release.sha256 if seen.release else _sha_of(seen, live),
+        "code_sha256": seen.release.sha256 if seen.release else _sha_of(seen, _target(want, seen)),
         "source": seen.release.origin if seen.release else None,
         "verified_version": verified and verified.version,
         "state": seen.state,
@@ -375,9 +376,17 @@ def _with_alias(seen: Seen, alias: Alias) -> Seen:
     return replace(seen, aliases=(*(other for other in seen.aliases if other.name != alias.name), alias))
 
 
-def _sha_of(seen: Seen, live: Alias | None) -> str | None:
-    serving = seen.version(live.version) if live else None
-    return serving.sha256 if serving else None
+def _target(want: Desired, seen: Seen) -> str | None:
+    """The version that a rollback wants; None when there is none."""
+    try:
+        return rollback_target(want, seen) if seen.alias(want.alias) else None
+    except Refused:
+        return None
+
+
+def _sha_of(seen: Seen, number: str | None) -> str | None:
+    version = seen.version(number) if number else None
+    return version.sha256 if version else None
 
 
 # --- the checks -------------------------------------------------------------------------------------------------------------

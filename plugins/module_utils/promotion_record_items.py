@@ -191,9 +191,10 @@ def vetoing(want: Desired, seen: Seen, change: Change, by: Author) -> Written:
 
 
 def rollback_target(component: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
-    """Where a component goes back to: what was verified last, or what was verified before that when it is what is served."""
-    last, before = component["last_verified"], component["verified_before"]
-    return before if last and last["version"] == component["version"] else last
+    """Where a component goes back to: what was verified last; what was verified before that, when a promotion that went well serves it."""
+    last = component["last_verified"]
+    good = last and last["version"] == component["version"] and component["after"] == "deploy"
+    return component["verified_before"] if good else last
 
 
 def _release(want: Desired, by: Author) -> Item:
@@ -250,24 +251,31 @@ def _component(want: Desired, step: Step, meta: Item, live: Item | None, by: Aut
     """The component as it is served now; None when the record says so already."""
     if not step.to_version:
         return None
-    verified = step.verified and step.status == "done"
     old = live or {"last_verified": None, "verified_before": None}
-    last = old["last_verified"]
-    known = last["digest"] if last and last["version"] == step.to_version else NONE
-    mark = {"version": step.to_version, "digest": step.digest or known, "release": meta["release"], "promotion": meta["id"], "at": by.at}
-    same = live and (live["version"], live["digest"]) == (mark["version"], mark["digest"])
-    if same and (not verified or (last and last["version"] == mark["version"])):
+    last, before = old["last_verified"], old["verified_before"]
+    mark = {"version": step.to_version, "digest": step.digest or NONE, "release": meta["release"], "promotion": meta["id"], "at": by.at}
+    if step.status == "failed" and step.to_version != step.release_version:
+        mark = _known(step.to_version, live, last, before) or {**mark, "digest": NONE, "release": NONE}
+    if step.verified:
+        # What a rollback left is no way back from where it went to.
+        before = None if step.action == "rollback" else last if last and last["version"] != mark["version"] else before
+        last = mark
+    after = "failed" if step.status == "failed" else step.action
+    made = {"component": step.component, "kind": step.kind, **mark, "after": after, "last_verified": last, "verified_before": before}
+    if live and _served(live) == _served(made):
         return None
-    before = last if verified and last and last["version"] != mark["version"] else old["verified_before"]
-    return {
-        "pk": f"ENV#{want.environment}",
-        "sk": f"COMP#{step.component}",
-        "component": step.component,
-        "kind": step.kind,
-        **mark,
-        "last_verified": mark if verified else last,
-        "verified_before": before,
-    }
+    return {"pk": f"ENV#{want.environment}", "sk": f"COMP#{step.component}", **made}
+
+
+def _served(component: Item) -> tuple[t.Any, ...]:
+    last = component["last_verified"]
+    return component["version"], component["digest"], component["after"], last and last["version"]
+
+
+def _known(version: str, *marks: Item | None) -> Item | None:
+    """What the record knows of a version that is served again."""
+    found = next((mark for mark in marks if mark and mark["version"] == version), None)
+    return {name: found[name] for name in ("version", "digest", "release", "promotion", "at")} if found else None
 
 
 def _step_records(want: Desired, by: Author, meta: Item, step: Item) -> dict[Key, Item]:
