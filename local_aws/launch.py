@@ -43,7 +43,7 @@ def spawn(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> s
     # The server turns its output to its log once it has printed its address.
     assert process.stdout and process.stderr
     if not process.stdout.readline():
-        _, words = process.communicate()
+        words = process.communicate()[1]
         raise Failed(words.strip() or "The local AWS ended without a word.")
     process.stdout.close()
     process.stderr.close()

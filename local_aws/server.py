@@ -147,7 +147,7 @@ class Handler(MotoRequestHandler):
     def _send(self, response: Response) -> None:
         length = str(len(response.body))
         self.send_response_only(response.status, _reason(response.status))
-        if not any(name.lower() == "date" for name, _ in response.headers):
+        if not any(name.lower() == "date" for name, value in response.headers):
             self.send_header("Date", self.date_time_string())  # every answer of AWS tells its time
         for name, value in response.headers:
             if self.command == "HEAD" and name.lower() == "content-length":

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Reads the promotion record of an environment and says whether every byte is as it was written.
 
 Exit status 0: intact; 1: altered, with what and where; 2: it can't be read. Needs boto3 and this checkout, nothing of Ansible's:

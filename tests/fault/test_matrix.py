@@ -115,7 +115,7 @@ def test_a_write_that_never_answers_ends_in_time_with_one_object(scenario, world
     """In the full matrix with all the waiting of production."""
     here, row = world(scenario), tally(scenario)
     reference = here.undisturbed()
-    names = list(dict.fromkeys(name for name, _ in reference.writes))
+    names = list(dict.fromkeys(name for name, *rest in reference.writes))
     for k, kind in cases(len(names), 2, LOST):
         here.fresh()
         with here.faults({"operation": names[k - 1], "do": kind}):

@@ -34,19 +34,19 @@ def started(tmp_path_factory):
 
 
 def test_start_prints_nothing_but_lines_for_the_shell(started):
-    _, result = started
+    folder, result = started
     assert result.returncode == 0, result.stderr
     assert {line.split()[0] for line in result.stdout.splitlines()} == {"export", "unset"}
     assert result.stderr == ""
 
 
 def test_a_shell_that_evaluates_them_reaches_the_accounts_with_plain_commands(started):
-    _, result = started
+    folder, result = started
     script = f"{result.stdout}\nAWS_PROFILE=bbws-sit aws sts get-caller-identity --output json && command -v aws"
     shell = subprocess.run(
         ["sh", "-c", script], capture_output=True, text=True, check=True, env=os.environ | {"AWS_PROFILE": "x", "AWS_SESSION_TOKEN": "y"}
     )
-    identity, _, path = shell.stdout.strip().rpartition("\n")
+    identity, newline, path = shell.stdout.strip().rpartition("\n")
     assert json.loads(identity)["Account"] == ACCOUNTS["sit"]
     assert path == str(ROOT / ".venv/bin/aws")
 
@@ -60,7 +60,7 @@ def test_a_second_start_says_so_and_leads_to_the_first(started):
 
 
 def test_status_tells_whether_it_runs(started, tmp_path):
-    folder, _ = started
+    folder, result = started
     running, absent = local_aws("status", "--state-dir", folder), local_aws("status", "--state-dir", tmp_path)
     assert (running.returncode, running.stdout.split()[:2]) == (0, ["running", "at"])
     assert (absent.returncode, absent.stdout) == (3, "not running\n")

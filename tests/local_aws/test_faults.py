@@ -120,7 +120,7 @@ def test_a_read_can_be_answered_as_before_the_newest_write(aws, tables):
     assert names(tables) == []
     tables.create_table(TableName="a", **TABLE)
     aws.faults([{"do": "stale", "times": 2}])
-    assert [names(tables) for _ in range(3)] == [[], [], ["a"]]
+    assert [names(tables) for turn in range(3)] == [[], [], ["a"]]
     aws.faults([])
     tables.create_table(TableName="b", **TABLE)
     aws.faults([{"do": "stale"}])
@@ -212,7 +212,7 @@ def outcome(call) -> bool:
 )
 def test_a_rule_acts_where_all_it_names_fits(aws, tables, rule, went_through):
     aws.faults([{"do": "throttle", **rule}])
-    assert [outcome(tables.list_tables) for _ in range(4)] == went_through
+    assert [outcome(tables.list_tables) for turn in range(4)] == went_through
 
 
 def test_a_rule_can_name_the_resource(aws):
@@ -227,7 +227,7 @@ def test_a_rule_can_name_the_resource(aws):
 def test_matching_counts_only_what_fits_the_rest_of_the_rule(aws, tables):
     aws.faults([{"do": "throttle", "operation": "dynamodb:ListTables", "matching": 2}])
     seen = [
-        outcome(lambda: tables.describe_limits()),
+        outcome(tables.describe_limits),
         outcome(tables.list_tables),
         outcome(tables.list_tables),
         outcome(tables.list_tables),

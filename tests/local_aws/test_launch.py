@@ -53,7 +53,7 @@ def test_clients_that_signed_in_before_can_go_on_after_restoring(aws):
 
 
 def test_services_that_were_used_before_restoring_answer_the_same_after_it(aws):
-    for _ in range(2):
+    for _turn in range(2):
         assert aws.client("dynamodb", "sit").list_tables()["TableNames"] == []
         aws.client("sqs", "sit").create_queue(QueueName="left-over")
         aws.restore()

@@ -26,8 +26,14 @@ def after(minutes: float) -> datetime:
     return NOON + timedelta(minutes=minutes)
 
 
-def query(ident: str, metric: str = "Errors", dimensions: dict[str, str] = FUNCTION, period: int = 60, stat: str = "Sum", **more) -> dict:
-    described = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+def given(dimensions: dict[str, str] | None) -> dict[str, str]:
+    return FUNCTION if dimensions is None else dimensions
+
+
+def query(
+    ident: str, metric: str = "Errors", dimensions: dict[str, str] | None = None, period: int = 60, stat: str = "Sum", **more
+) -> dict:
+    described = [{"Name": name, "Value": value} for name, value in given(dimensions).items()]
     measured = {"Namespace": "AWS/Lambda", "MetricName": metric, "Dimensions": described}
     return {"Id": ident, "MetricStat": {"Metric": measured, "Period": period, "Stat": stat}, **more}
 
@@ -42,8 +48,8 @@ def read(aws, *queries: dict, start: datetime = NOON, end: datetime = ONE, **mor
     }
 
 
-def measure(aws, value: float, minutes: float, metric: str = "Errors", dimensions: dict[str, str] = FUNCTION) -> None:
-    aws.record("sit", "AWS/Lambda", metric, dimensions, value, at=after(minutes).timestamp())
+def measure(aws, value: float, minutes: float, metric: str = "Errors", dimensions: dict[str, str] | None = None) -> None:
+    aws.record("sit", "AWS/Lambda", metric, given(dimensions), value, at=after(minutes).timestamp())
 
 
 class Clock:
@@ -78,17 +84,17 @@ def test_metrics_of_one_minute_come_out_of_order():
     names = [f"M{number}" for number in range(6)]
     for name in names:
         store.record(account, "af-south-1", "AWS/Lambda", name, FUNCTION, 1, "Count", clock.now)
-    for _ in range(90):
+    for _turn in range(90):
         clock.now += 1
         store.deliver()
-    assert sorted(name for name, _ in shown(account)) == names
-    assert [name for name, _ in shown(account)] != names
+    assert sorted(name for name, value in shown(account)) == names
+    assert [name for name, value in shown(account)] != names
 
 
 def test_a_late_value_of_a_minute_adds_to_what_was_shown_already():
     clock, account = Clock(), "920000000000"
     store = Store(60, clock)
-    for _ in range(2):
+    for _turn in range(2):
         store.record(account, "af-south-1", "AWS/Lambda", "Errors", FUNCTION, 1, "Count", NOON.timestamp() + 7)
         clock.now += 100
         store.deliver()

@@ -28,7 +28,7 @@ def test_one_connection_serves_many_requests(aws):
     connection.request("GET", "/_local_aws/status")
     connection.getresponse().read()
     used = connection.sock
-    for _ in range(3):
+    for _turn in range(3):
         connection.request("POST", "/_local_aws/clock", body='{"advance": 0}')
         connection.getresponse().read()
     assert used is not None

@@ -108,9 +108,12 @@ class World:
     def __init__(self, monkeypatch, answers=("6",), status=200, delay=0.0, points=None, error=None):
         self.now_at, self.answers, self.status, self.error = 1_000_000_020.0, answers, status, error
         self.delay, self.told, self.sent, self.looks = delay, points, [], []
-        self.notes, self.progressed, self.clock, self.progress = {}, [], self, lambda message: self.progressed.append(message)
+        self.notes, self.progressed, self.clock = {}, [], self
         monkeypatch.setattr(lambda_watch.api, "invoke", self.invoke)
         monkeypatch.setattr(lambda_watch.cloudwatch, "lambda_sums", self.sums)
+
+    def progress(self, message):
+        self.progressed.append(message)
 
     def now(self):
         return self.now_at

@@ -40,7 +40,9 @@ def after(*steps: Step) -> dict | None:
         pytest.param([deployed("1"), deployed("2")], "1", id="a good release goes back to the one before it"),
         pytest.param([deployed("1"), deployed("2"), deployed("2")], "1", id="promoted again without a change"),
         pytest.param([deployed("1"), deployed("2"), taken_back("2", "3")], "2", id="a bad release was taken back, so it stays"),
-        pytest.param([deployed("1"), Step("alpha", "failed", to_version="2", release_version="2")], "1", id="a bad release is still served"),
+        pytest.param(
+            [deployed("1"), Step("alpha", "failed", to_version="2", release_version="2")], "1", id="a bad release is still served"
+        ),
         pytest.param([deployed("1"), deployed("2"), returned("1")], "1", id="gone back already, so it stays"),
         pytest.param([deployed("1"), deployed("2"), returned("1"), returned("1")], "1", id="gone back twice"),
         pytest.param([deployed("1"), deployed("2"), returned("1"), deployed("3")], "1", id="never to what was rolled back"),
