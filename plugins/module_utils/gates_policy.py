@@ -9,7 +9,7 @@ import math
 import re
 import typing as t
 import zoneinfo
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 
 from .gates_windows import DAY, DAYS, Calendar, Freeze, Window, overlapping
 from .reconcile import Refused
@@ -192,10 +192,9 @@ def day_or_time(value: t.Any) -> dt.datetime | dt.date:
 # --- what a policy consists of ----------------------------------------------------------------------------------------------
 
 
-def option(read: t.Callable[[t.Any], t.Any], default: t.Any = REQUIRED) -> t.Any:
-    """A member of a gate that the policy may set."""
-    more = {} if default is REQUIRED else {"default": default}
-    return field(metadata={"read": read, "required": default is REQUIRED}, **more)
+def reading(read: t.Callable[[t.Any], t.Any]) -> dict[str, t.Any]:
+    """How a member of a gate is read; it is needed unless it has a default."""
+    return {"read": read}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,8 +207,8 @@ class Gate:
     #: Whether skip_quality_gates may waive it outside PROD (GATE-13).
     waivable: t.ClassVar[bool] = False
 
-    id: str = option(identifier)
-    side: str = option(one_of("source", "target"), "target")
+    id: str = field(metadata=reading(identifier))
+    side: str = field(default="target", metadata=reading(one_of("source", "target")))
 
     def mistakes(self) -> t.Iterator[str]:
         """What is wrong with members that are right by themselves."""
@@ -223,14 +222,14 @@ class Metric(Gate):
     kind = "metric"
     per_service = True
     waivable = True
-    metric: str = option(one_of(*METRICS))
-    op: str = option(one_of(*OPERATORS))
-    value: float = option(number)
-    lookback: int = option(lookback)
-    by: str = option(one_of("function", "alias", "version"), "function")
-    min_samples: int = option(whole, 1)
-    on_no_data: str = option(one_of("inconclusive", "fail", "pass"), "inconclusive")
-    on_missing: str = option(one_of("inconclusive", "zero"), "inconclusive")
+    metric: str = field(metadata=reading(one_of(*METRICS)))
+    op: str = field(metadata=reading(one_of(*OPERATORS)))
+    value: float = field(metadata=reading(number))
+    lookback: int = field(metadata=reading(lookback))
+    by: str = field(default="function", metadata=reading(one_of("function", "alias", "version")))
+    min_samples: int = field(default=1, metadata=reading(whole))
+    on_no_data: str = field(default="inconclusive", metadata=reading(one_of("inconclusive", "fail", "pass")))
+    on_missing: str = field(default="inconclusive", metadata=reading(one_of("inconclusive", "zero")))
 
     def mistakes(self) -> t.Iterator[str]:
         if self.on_no_data == "pass" and self.min_samples:
@@ -248,7 +247,7 @@ class Alarms(Gate):
     """No alarm whose name begins with one of the prefixes is in state ALARM (VAL-R11)."""
 
     kind = "alarms"
-    prefixes: tuple[str, ...] = option(names)
+    prefixes: tuple[str, ...] = field(metadata=reading(names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,11 +255,11 @@ class DependsOn(Gate):
     """What must be there first (WAVE-02 to WAVE-04, MON-33): by exact name, never by a part of it (W-28)."""
 
     kind = "depends_on"
-    tables: tuple[str, ...] = option(names_or_none, ())
-    buckets: tuple[str, ...] = option(names_or_none, ())
-    functions: tuple[str, ...] = option(names_or_none, ())
-    releases: tuple[str, ...] = option(names_or_none, ())
-    dashboards: tuple[str, ...] = option(names_or_none, ())
+    tables: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
+    buckets: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
+    functions: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
+    releases: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
+    dashboards: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
 
     def mistakes(self) -> t.Iterator[str]:
         if not any((self.tables, self.buckets, self.functions, self.releases, self.dashboards)):
@@ -273,7 +272,7 @@ class Drift(Gate):
 
     kind = "drift"
     per_service = True
-    sides: tuple[str, ...] = option(names_of("source", "target"), ("source", "target"))
+    sides: tuple[str, ...] = field(default=("source", "target"), metadata=reading(names_of("source", "target")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,10 +281,10 @@ class Evidence(Gate):
 
     kind = "evidence"
     waivable = True
-    checks: tuple[str, ...] = option(names_of(*CHECKS), tuple(CHECKS))
-    coverage: float = option(percent, 80.0)
-    max_age: int = option(duration, DAY)
-    commands: dict[str, tuple[str, ...]] | None = option(commands, None)
+    checks: tuple[str, ...] = field(default=tuple(CHECKS), metadata=reading(names_of(*CHECKS)))
+    coverage: float = field(default=80.0, metadata=reading(percent))
+    max_age: int = field(default=DAY, metadata=reading(duration))
+    commands: dict[str, tuple[str, ...]] | None = field(default=None, metadata=reading(commands))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,8 +293,8 @@ class Health(Gate):
 
     kind = "health"
     per_service = True
-    payload: dict[str, t.Any] | None = option(mapping, None)
-    expected_status: int = option(whole, 200)
+    payload: dict[str, t.Any] | None = field(default=None, metadata=reading(mapping))
+    expected_status: int = field(default=200, metadata=reading(whole))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,7 +303,7 @@ class Soak(Gate):
 
     kind = "soak"
     per_service = True
-    min: int = option(duration)
+    min: int = field(metadata=reading(duration))
 
 
 KINDS: dict[str, type[Gate]] = {kind.kind: kind for kind in (Metric, Alarms, DependsOn, Drift, Evidence, Health, Soak)}
@@ -407,7 +406,7 @@ class _Reader:
         except _Wrong as wrong:
             self.mistakes.append(f"{where}: kind {wrong}" if isinstance(raw, t.Mapping) else f"{where} must be a dictionary, not {raw!r}")
             return None
-        known = {one.name: (one.metadata["read"], REQUIRED if one.metadata["required"] else None) for one in fields(cls)}
+        known = {one.name: (one.metadata["read"], REQUIRED if one.default is MISSING else None) for one in fields(cls)}
         before = len(self.mistakes)
         found = self.members(where, {name: value for name, value in raw.items() if name != "kind"}, known)
         if found is None or len(self.mistakes) > before:

@@ -67,8 +67,9 @@ def test_many_alarms_are_told_by_the_first_few(judge):
 VERIFIED = {"version": "3", "digest": OLD, "release": "r" * 64, "at": ago(hours=25)}
 
 
-def recorded(verified=VERIFIED, **served):
-    return {**VERIFIED, **served, "last_verified": verified}
+def recorded(**changes):
+    """The record of a component that serves what was verified, but for the changes."""
+    return {**VERIFIED, "last_verified": VERIFIED, **changes}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def recorded(verified=VERIFIED, **served):
         pytest.param({"buckets": ["b"]}, {"Bucket": Unknown("access denied")}, "inconclusive", id="bucket of another account"),
         pytest.param({"releases": ["c"]}, {"Record": recorded()}, "pass", id="verified release"),
         pytest.param({"releases": ["c"]}, {"Record": None}, "fail", id="no release"),
-        pytest.param({"releases": ["c"]}, {"Record": recorded(verified=None)}, "fail", id="release never verified"),
+        pytest.param({"releases": ["c"]}, {"Record": recorded(last_verified=None)}, "fail", id="release never verified"),
         pytest.param({"releases": ["c"]}, {"Record": recorded(version="4", digest=NEW)}, "fail", id="newer release not verified"),
         pytest.param({"releases": ["c"]}, {"Record": False}, "inconclusive", id="no table of records"),
         pytest.param({"dashboards": ["d"]}, {"Dashboards": frozenset({"d"})}, "pass", id="dashboard"),
@@ -152,7 +153,7 @@ DRIFT = {"id": "drift", "kind": "drift", "sides": ["target"]}
         pytest.param(None, None, None, "pass", id="first release"),
         pytest.param(None, None, False, "pass", id="first release, no records"),
         pytest.param(aliases(verified=None), ("3", OLD), None, "inconclusive", id="nothing was verified"),
-        pytest.param(aliases(verified=None), ("3", OLD), recorded(verified=None), "inconclusive", id="recorded, never verified"),
+        pytest.param(aliases(verified=None), ("3", OLD), recorded(last_verified=None), "inconclusive", id="recorded, never verified"),
         pytest.param(aliases(), ("4", NEW), recorded(), "inconclusive", id="moved while it was looked at"),
     ],
 )
@@ -176,17 +177,17 @@ def test_drift_looks_at_both_sides(judge):
 @pytest.mark.parametrize(
     ("record", "verdict"),
     [
-        (recorded({**VERIFIED, "at": ago(hours=23)}), "fail"),
-        (recorded({**VERIFIED, "at": ago(hours=23, minutes=59, seconds=59)}), "fail"),
-        (recorded({**VERIFIED, "at": ago(hours=24)}), "pass"),
-        (recorded({**VERIFIED, "at": ago(days=9)}), "pass"),
-        (recorded({**VERIFIED, "at": ago(days=9)}, version="4", digest=NEW), "fail"),
-        (recorded(verified=None), "fail"),
+        (recorded(last_verified={**VERIFIED, "at": ago(hours=23)}), "fail"),
+        (recorded(last_verified={**VERIFIED, "at": ago(hours=23, minutes=59, seconds=59)}), "fail"),
+        (recorded(last_verified={**VERIFIED, "at": ago(hours=24)}), "pass"),
+        (recorded(last_verified={**VERIFIED, "at": ago(days=9)}), "pass"),
+        (recorded(last_verified={**VERIFIED, "at": ago(days=9)}, version="4", digest=NEW), "fail"),
+        (recorded(last_verified=None), "fail"),
         (None, "fail"),
         (False, "inconclusive"),
-        (recorded({**VERIFIED, "at": ago(hours=-1)}), "inconclusive"),
-        (recorded({**VERIFIED, "at": "yesterday"}), "inconclusive"),
-        (recorded({**VERIFIED, "at": "2026-01-01T00:00:00"}), "inconclusive"),
+        (recorded(last_verified={**VERIFIED, "at": ago(hours=-1)}), "inconclusive"),
+        (recorded(last_verified={**VERIFIED, "at": "yesterday"}), "inconclusive"),
+        (recorded(last_verified={**VERIFIED, "at": "2026-01-01T00:00:00"}), "inconclusive"),
     ],
 )
 def test_a_release_must_have_been_verified_for_a_day(judge, record, verdict):
@@ -236,8 +237,8 @@ def changed(check, **members):
     return found
 
 
-def verdicts(judge, evidence, gate=QUALITY, **call):
-    found = judge(gate, answer=by_kind(EvidenceFile=evidence), **call)
+def verdicts(judge, evidence, gate=None, **call):
+    found = judge(gate or QUALITY, answer=by_kind(EvidenceFile=evidence), **call)
     return {one["subject"]: one["verdict"] for one in found["judged"]}, found
 
 
