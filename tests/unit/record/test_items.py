@@ -21,6 +21,10 @@ def taken_back(to: str, release: str) -> Step:
     return Step("alpha", "failed", "deploy", to_version=to, release_version=release, rolled_back=True)
 
 
+def still_served(version: str) -> Step:
+    return Step("alpha", "failed", to_version=version, release_version=version)
+
+
 def returned(version: str) -> Step:
     return Step("alpha", "done", "rollback", from_version="x", to_version=version, digest=f"d{version}", verified=True)
 
