@@ -30,7 +30,7 @@ def run_due() -> None:
 
 def run_next() -> None:
     """Do the earliest part that waits, due or not."""
-    moment, _, work = heapq.heappop(_waiting)
+    moment, _order, work = heapq.heappop(_waiting)
     _go_on(moment, work)
 
 

@@ -234,7 +234,7 @@ def _from_s3(account: str, url: str) -> str:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html: "the URL of the S3 file"."""
     parts = urlsplit(url)
     host, path = parts.hostname or "", unquote(parts.path.lstrip("/"))
-    bucket, _, key = (host.split(".s3", 1)[0] + "/" + path).partition("/") if ".s3" in host else path.partition("/")
+    bucket, _slash, key = (host.split(".s3", 1)[0] + "/" + path).partition("/") if ".s3" in host else path.partition("/")
     with suppress(S3ClientError):
         found = s3_backends[account]["aws"].get_object(bucket, key)
         if found is not None:

@@ -71,7 +71,7 @@ def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
     """
     _measure(rule, Invocations=1)
-    _, _, _, region, account, *_ = target["Arn"].split(":")
+    region, account = target["Arn"].split(":")[3:5]
     name, qualifier = split(target["Arn"])
     backend = lambda_backends[account][region]
     try:

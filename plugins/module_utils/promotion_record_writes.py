@@ -30,11 +30,13 @@ from .promotion_record import (
     TakeOver,
     VetoRelease,
     attempt_of,
-    plan,  # noqa: F401  pylint: disable=unused-import  (the engine's)
+    plan,
     promotion_of,
 )
 from .promotion_record_items import Author, Written
 from .reconcile import Refused
+
+__all__ = ["apply", "observe", "plan", "result", "undo", "undone"]
 
 
 def this_run(pid: int | None = None) -> str:
@@ -45,8 +47,8 @@ def this_run(pid: int | None = None) -> str:
 
 def gone(run: str) -> bool:
     """Whether that process ran on this machine and has ended; False where that can't be known."""
-    node, _, process = run.partition("/")
-    pid, _, begun = process.partition("/")
+    node, _slash, process = run.partition("/")
+    pid, _slash, begun = process.partition("/")
     if node != platform.node() or not (pid.isdigit() and begun.isdigit()) or _started(os.getpid()) is None:
         return False
     return _started(int(pid)) != int(begun)

@@ -553,7 +553,7 @@ def inspect(aws: t.Any, name: str, health: t.Any, stack: Stack | None) -> dict[s
         elif not targets:
             findings.append(f"rule {rule} has no target")
     for alias in kinds.get("AWS::Lambda::Alias", []) if health is not None and not findings else ():
-        function, _, qualifier = alias.partition(":function:")[2].partition(":")
+        function, _colons, qualifier = alias.partition(":function:")[2].partition(":")
         answer = awslambda.invoke(aws, function, qualifier, health.payload, repeatable=True)
         wrong = outcome_of(health, answer)
         told["health"][f"{function}:{qualifier}"] = wrong or "as expected"

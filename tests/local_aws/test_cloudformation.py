@@ -200,7 +200,7 @@ def test_a_name_is_taken_while_the_change_set_is_there_but_the_same_token_gets_t
 def test_executing_deletes_the_other_change_sets_and_the_same_token_executes_once(aws, api, settle, stack):
     propose(api, settle, stack, FUNCTION, name="other", Key="two", Level="DEBUG")
     propose(api, settle, stack, FUNCTION, name="mine", Key="two")
-    for _ in range(2):
+    for _attempt in range(2):
         api.execute_change_set(StackName=stack, ChangeSetName="mine", ClientRequestToken="token")
     settle()
     assert events(api, stack).count(f"{stack} UPDATE_IN_PROGRESS") == 1

@@ -65,7 +65,7 @@ def target(aws: LocalAWS) -> Callable[..., str]:
 def got(aws: LocalAWS, function: str, number: int = 1) -> list[Any]:
     """The events that a function has got, once there are that many; fewer after some seconds."""
     logs, found = aws.client("logs", "dev"), []
-    for _ in range(100):
+    for _attempt in range(100):
         if logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{function}")["logGroups"]:
             lines = [event["message"] for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]]
             found = [json.loads(line[4:]) for line in lines if line.startswith("got ")]

@@ -16,7 +16,7 @@ BATCH = 100
 
 Item = dict[str, t.Any]
 #: Table, partition key and sort key (None in a table that has no sort key, whose key is deployment_id).
-Key = tuple[str, str, str | None]
+Key = tuple[str, str, t.Any]
 
 
 @dataclass(frozen=True)
