@@ -208,7 +208,9 @@ def settled(result: Any) -> Any:
         return {name: sorted(value) if name == "timings" else settled(value) for name, value in result.items() if name not in HOW}
     if isinstance(result, list):
         return [settled(value) for value in result]
-    return re.sub(r"\b(backup|incident)-\d{8}-\d{6}", r"\1-TIME", result) if isinstance(result, str) else result
+    if not isinstance(result, str):
+        return result
+    return re.sub(r"\b(backup|incident)-\d{8}-\d{6}", r"\1-TIME", re.sub(r"^\d{4}-\d\d-\d\dT[\d:.]+\+0000$", "TIME", result))
 
 
 @pytest.mark.parametrize("name", BOTH)
