@@ -13,7 +13,7 @@ from local_aws.seeds_lambda import deploy_all, everywhere
 from local_aws.services import awslambda, cloudformation
 
 SERVICE = "ecs_event_handler"
-TEMPLATE = (packages.FOLDER / SERVICE / "template.yml").read_text()
+TEMPLATE = (packages.FOLDER / SERVICE / "event_handler.template").read_text()
 
 
 def stack_name(env: str) -> str:

@@ -43,7 +43,7 @@ def _ended(name: str, kind: str, action: str, result: t.Mapping[str, t.Any]) -> 
     given["seconds"] = (result.get("timings") or {}).get("restored_after_detection")
     if result.get("failed"):
         taken_back = bool(result.get("rolled_back")) and action == "deploy"
-        return _step(name, kind, action, status="failed", message=result.get("msg"), rolled_back=taken_back, **given)
+        return _step(name, kind, action, status="failed", why=result.get("msg"), rolled_back=taken_back, **given)
     verified = bool(result.get("to_version")) and result.get("to_version") == result.get("verified_version")
     return _step(name, kind, action, status="done", digest=result.get("code_sha256"), verified=verified, **given)
 

@@ -62,7 +62,7 @@ class Step:
     to_version: str | None = None
     digest: str | None = None
     verified: bool = False
-    message: str | None = None
+    why: str | None = None
     incident_alias: str | None = None
     seconds: str | None = None
     release_version: str | None = None

@@ -28,7 +28,7 @@ TOLD = (
     "to_version",
     "digest",
     "verified",
-    "message",
+    "why",
     "incident_alias",
     "rolled_back",
 )
@@ -236,7 +236,7 @@ def _step(want: Desired, step: Step, old: Item | None, live: Item | None, by: Au
         "to_version": step.to_version or NONE,
         "digest": step.digest or NONE,
         "verified": step.verified,
-        "message": step.message or NONE,
+        "why": step.why or NONE,
         "incident_alias": step.incident_alias or NONE,
         "seconds": step.seconds or NONE,
         "release_version": step.release_version or NONE,
@@ -281,7 +281,7 @@ def _known(version: str, *marks: Item | None) -> Item | None:
 def _step_records(want: Desired, by: Author, meta: Item, step: Item) -> dict[Key, Item]:
     """The record of a step that ended; a release that was taken back at once leaves that of its rollback too."""
     kept = {name: step[name] for name in ("component", "kind", "digest")}
-    reason = step["message"] if step["message"] != NONE else meta["reason"]
+    reason = step["why"] if step["why"] != NONE else meta["reason"]
     rollback = {**kept, "action": "rollback", "reason": reason, "seconds": step["seconds"], "incident_alias": step["incident_alias"]}
     versions = {"from_version": step["from_version"], "to_version": step["to_version"]}
     ended = "succeeded" if step["status"] == "done" else "failed"

@@ -146,7 +146,7 @@ options:
         description: Whether it passed its checks; makes it the last verified release of the component.
         type: bool
         default: false
-      message:
+      why:
         description: What happened, for people.
         type: str
       incident_alias:
@@ -312,12 +312,12 @@ release:
   returned: when it was looked at
   type: str
 steps:
-  description: The journal of the promotion, or those of the steps asked for; RV(steps[].idempotency_token) is the same for a repeated step.
+  description: The journal of the promotion, or those of the steps asked for; C(idempotency_token) is the same for a repeated step.
   returned: when it was looked at
   type: list
   elements: dict
 current:
-  description: What is recorded of each component of the manifest, with RV(current.*.last_verified).
+  description: What is recorded of each component of the manifest, with C(last_verified).
   returned: with O(state=opened)
   type: dict
 rollback_to:
@@ -380,7 +380,7 @@ ARGUMENT_SPEC = {
             "to_version": {"type": "str"},
             "digest": {"type": "str"},
             "verified": {"type": "bool", "default": False},
-            "message": {"type": "str"},
+            "why": {"type": "str"},
             "incident_alias": {"type": "str"},
             "seconds": {"type": "float"},
             "release_version": {"type": "str"},

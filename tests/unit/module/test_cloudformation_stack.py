@@ -105,7 +105,7 @@ class Stacks:
 
     def template(self, change: Callable[[str], str]) -> str:
         """The event handler's template with a change."""
-        text = (packages.FOLDER / SERVICE / "template.yml").read_text()
+        text = (packages.FOLDER / SERVICE / "event_handler.template").read_text()
         changed = change(text)
         assert changed != text
         return changed
@@ -264,7 +264,7 @@ def test_replacing_what_keeps_data_is_refused_before_anything_is_executed(stacks
 @NEXT
 def test_removing_what_keeps_data_is_refused_before_the_first_write(stacks: Stacks) -> None:
     assert stacks.deploy_template(stacks.template(lambda text: text.replace("\nOutputs:", TABLE % ("id", "id"), 1)))["changed"]
-    plain = (packages.FOLDER / SERVICE / "template.yml").read_text()
+    plain = (packages.FOLDER / SERVICE / "event_handler.template").read_text()
     result = stacks.deploy_template(plain)
     assert result["failed"] and "needs allow_disruptive" in result["msg"] and stacks.lab.writes == []
 

@@ -97,7 +97,7 @@ def test_what_was_done_what_failed_and_what_had_nothing_to_do_has_ended():
     assert (ended["done"]["status"], ended["done"]["verified"], ended["done"]["to_version"]) == ("done", True, "2")
     assert (ended["same"]["status"], ended["same"]["verified"], ended["same"]["from_version"]) == ("done", True, "1")
     bad = ended["bad"]
-    assert (bad["status"], bad["message"], bad["rolled_back"], bad["seconds"], bad["to_version"]) == ("failed", "ill", True, 0.5, "1")
+    assert (bad["status"], bad["why"], bad["rolled_back"], bad["seconds"], bad["to_version"]) == ("failed", "ill", True, 0.5, "1")
 
 
 def test_a_failed_rollback_is_no_automatic_one():

@@ -301,7 +301,7 @@ def test_a_step_that_failed_is_tried_again_in_the_same_promotion(kit, tables):
     run = kit.Run()
     opened(kit, run)
     run("step", steps=kit.steps("started", names=("alpha",)))
-    run("step", steps=kit.steps("failed", names=("alpha",), message="status 500 instead of 200", to_version="1"))
+    run("step", steps=kit.steps("failed", names=("alpha",), why="status 500 instead of 200", to_version="1"))
     first = run("step", steps=kit.steps("started", names=("alpha",)))["steps"][0]
     assert (first["status"], first["tries"]) == ("started", 2)
     last = run("step", steps=kit.steps("done", before="1", after="2", names=("alpha",)))["steps"][0]
@@ -367,7 +367,7 @@ def test_a_vetoed_release_is_refused_and_one_under_way_writes_no_more(kit, table
     kit.Run(run.clock)("vetoed", release=release, reason="It loses orders")
     with pytest.raises(REFUSED, match=r"was vetoed \(It loses orders\): nothing more is written"):
         run("step", steps=kit.steps("started"))
-    run("step", steps=kit.steps("failed", message="vetoed"))
+    run("step", steps=kit.steps("failed", why="vetoed"))
     run("closed", status="failed", reason="vetoed")
     with pytest.raises(REFUSED, match="was vetoed by arn:.*It loses orders"):
         kit.Run(run.clock)("opened", manifest=kit.manifest())
