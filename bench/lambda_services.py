@@ -22,9 +22,11 @@ def inventory(folder: Path, hosts: int) -> Path:
     """inventories/sit with so many tenant services in place of the real ones."""
     made = folder / f"sit-{hosts}"
     shutil.copytree(ROOT / "inventories/sit", made)
+    service = yaml.safe_load((made / "host_vars/sites_service/lambda_service.yml").read_text())
     shutil.rmtree(made / "host_vars")
     names = {
-        f"bench_{number:02}": {
+        f"bench_{number:02}": service
+        | {
             "lambda_service_function_name": NAME.format(number, "sit"),
             "lambda_service_source_function_name": NAME.format(number, "dev"),
         }
