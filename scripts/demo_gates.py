@@ -63,7 +63,7 @@ CASES = {
     "inconclusive": Case(
         "DEV had no traffic, so nobody knows whether it works: too little is known, which is no reason to pass.",
         seed="promoted", requests=0, coverage=91, code=2,
-        says=["Whether the gates to SIT are open isn't known.", "Not known (errors_1h)", "0 invocations in 1 h"],
+        says=["Whether the gates to SIT are open isn't known.", "Not known (errors_1h, throttles_1h)", "0 invocations in 1 h"],
     ),
 }  # fmt: skip
 
