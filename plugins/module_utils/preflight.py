@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .aws.account import DENIED, PLACEHOLDER, Account, together
+from .aws.account import DENIED, Account, placeholders, together
 from .aws.calls import code_of
 from .reconcile import Failed, Refused
 
@@ -50,18 +50,6 @@ PROBES: dict[str, Probe] = {
     "secretsmanager": Probe("secretsmanager", "list_secrets", "secretsmanager:ListSecrets", {"MaxResults": 1}),
     "sns": Probe("sns", "list_topics", "sns:ListTopics", {}),
 }
-
-
-def placeholders(values: t.Any, where: str) -> t.Iterator[str]:
-    """A sentence for each value, at any depth, that says "fill me in" (W-53, C-41)."""
-    if isinstance(values, t.Mapping):
-        for key, value in values.items():
-            yield from placeholders(value, f"{where}.{key}" if where else str(key))
-    elif isinstance(values, (list, tuple)):
-        for number, value in enumerate(values):
-            yield from placeholders(value, f"{where}[{number}]")
-    elif isinstance(values, str) and PLACEHOLDER.search(values):
-        yield f"{where} is still a placeholder ({values!r}): put the real value into the inventory."
 
 
 def inspect(aws: Account, region: str | None, services: t.Sequence[str], values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -89,16 +89,22 @@ def _blank_session() -> t.Any:
     return session
 
 
-def reject_placeholders(values: t.Any, where: str = "") -> None:
-    """Raise ``Refused`` for the first value, at any depth, that is still a placeholder (W-53)."""
+def placeholders(values: t.Any, where: str = "") -> t.Iterator[str]:
+    """A sentence for each value, at any depth, that says "fill me in" (W-53, C-41)."""
     if isinstance(values, t.Mapping):
         for key, value in values.items():
-            reject_placeholders(value, f"{where}.{key}" if where else str(key))
+            yield from placeholders(value, f"{where}.{key}" if where else str(key))
     elif isinstance(values, (list, tuple)):
         for number, value in enumerate(values):
-            reject_placeholders(value, f"{where}[{number}]")
+            yield from placeholders(value, f"{where}[{number}]")
     elif isinstance(values, str) and PLACEHOLDER.search(values):
-        raise Refused(f"{where} is still a placeholder ({values!r}): put the real value into the inventory.")
+        yield f"{where} is still a placeholder ({values!r}): put the real value into the inventory."
+
+
+def reject_placeholders(values: t.Any) -> None:
+    """Raise ``Refused`` for the first value that is still a placeholder (W-53)."""
+    for found in placeholders(values):
+        raise Refused(found)
 
 
 class Clock:
