@@ -17,6 +17,7 @@ from moto.iam.models import iam_backends
 from local_aws import packages
 from local_aws.accounts import ACCOUNTS, REGION
 from local_aws.seeds import Seeding, seed
+from local_aws.seeds_promotion import create_tables
 from local_aws.services.awslambda import publish, settle
 
 TENANT = "tenant_instance_management"
@@ -49,7 +50,8 @@ def configuration(env: str, name: str) -> dict[str, Any]:
 
 
 def create_roles() -> None:
-    """The execution role in each account."""
+    """The execution role in each account, and the tables of promotions."""
+    create_tables()
     for env, account in ACCOUNTS.items():
         iam_backends[account]["aws"].create_role(f"bbws-lambda-execution-{env}", TRUST, "/", None, "Runs the Lambda services", [], "3600")
 
