@@ -4,19 +4,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
 from local_aws import LocalAWS, packages
+from scripts import evidence
 
 COMMAND = [
     "ansible-playbook",
@@ -24,18 +22,9 @@ COMMAND = [
     "-i",
     "inventories/sit",
     "-e",
-    "@examples/policies/sit.yml",
-    "-e",
     "promotion_invoke=true",
 ]
 SERVICES = Path("examples/services")
-CHECKS = {
-    "unit": "pytest --cov=src --cov-fail-under=80",
-    "lint": "ruff check src/ tests/",
-    "types": "mypy src/",
-    "security": "bandit -r src/",
-    "integration": "pytest tests/integration/ -v --tb=short",
-}
 
 
 class Case(NamedTuple):
@@ -69,14 +58,7 @@ CASES = {
 
 
 def prepare(aws: LocalAWS, requests: int) -> None:
-    """What operations and traffic leave behind: a dashboard and an alarm in SIT, and so many rounds of requests to DEV's functions."""
-    watch = aws.client("cloudwatch", "sit")
-    watch.put_dashboard(DashboardName="bbws-sit", DashboardBody='{"widgets": []}')
-    watch.put_metric_alarm(
-        AlarmName="bbws-sit-errors", Namespace="AWS/Lambda", MetricName="Errors", Statistic="Sum", Period=60, EvaluationPeriods=1,
-        Threshold=5, ComparisonOperator="GreaterThanThreshold",
-    )  # fmt: skip
-    watch.set_alarm_state(AlarmName="bbws-sit-errors", StateValue="OK", StateReason="No errors")
+    """What traffic leaves behind: so many rounds of requests to DEV's functions."""
     functions = aws.client("lambda", "dev")
     for service in packages.services():
         events = [event for event in yaml.safe_load((SERVICES / service / "smoke.yml").read_text()) if event["read_only"]]
@@ -85,25 +67,11 @@ def prepare(aws: LocalAWS, requests: int) -> None:
             functions.invoke(FunctionName=packages.function_name(service, "dev"), Qualifier="latest-dev", Payload=payload)
 
 
-@contextmanager
-def evidence(coverage: float) -> Iterator[Path]:
-    """A file as CI leaves it after the quality checks."""
-    at = dt.datetime.now(dt.UTC)
-    checks = {
-        name: {"finished_at": (at - dt.timedelta(minutes=10 - n)).isoformat(), "commands": [{"command": command, "exit_code": 0}]}
-        for n, (name, command) in enumerate(CHECKS.items())
-    }
-    checks["unit"]["coverage"] = coverage
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "evidence.json")
-        path.write_text(json.dumps({"release": "1.1.0", "checks": checks}, indent=2))
-        yield path
-
-
 def show(case: Case, arguments: list[str]) -> list[str]:
     """Run the production command on one case; returns what isn't as it must be."""
     print(f"\n=== {case.story}\n    {' '.join(COMMAND)} -e promotion_evidence=FILE\n", flush=True)
-    with LocalAWS(seed=case.seed, metrics_delay=0) as aws, evidence(case.coverage) as path:
+    with LocalAWS(seed=case.seed, metrics_delay=0) as aws, tempfile.TemporaryDirectory() as folder:
+        path = evidence.write(Path(folder, "evidence.json"), case.coverage)
         prepare(aws, case.requests)
         aws.clear_journal()
         command = [*COMMAND, "-e", f"promotion_evidence={path}", *arguments]

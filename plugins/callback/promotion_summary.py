@@ -10,7 +10,8 @@ type: aggregate
 short_description: Sum up what a run promoted, left alone, refused and took back
 version_added: 0.1.0
 description:
-  - At the end of a playbook that ran M(bbws.platform.lambda_alias_promote), also of one that failed, prints a line for each service with
+  - At the end of a playbook that ran M(bbws.platform.lambda_alias_promote) or M(bbws.platform.cloudformation_stack), also of one that
+    failed, prints a line for each service with
     its versions, digest, outcome and seconds, and one plain sentence.
   - Writes the same as JSON.
   - Says nothing in other runs, and never changes the exit code, which Ansible makes non-zero when a task failed.
@@ -39,11 +40,13 @@ import typing as t
 
 from ansible.plugins.callback import CallbackBase
 
-PROMOTE = "bbws.platform.lambda_alias_promote"
+PROMOTE = {"bbws.platform.lambda_alias_promote", "bbws.platform.cloudformation_stack"}
 PREFLIGHT = "bbws.platform.preflight_info"
 #: What a result tells and the report repeats.
 KEPT = (
     "function_name",
+    "stack_name",
+    "stack_status",
     "alias",
     "from_version",
     "to_version",
@@ -61,6 +64,13 @@ KEPT = (
     "changes",
     "timings",
 )
+#: What a stack calls what a function calls otherwise.
+STACK = {
+    "from_version": "from_release",
+    "to_version": "release",
+    "release_version": "wanted_release",
+    "verified_version": "verified_release",
+}
 #: What the first of a service's steps tells: its other steps only take it back.
 WANTED = ("from_version", "release_version", "code_sha256", "source", "requested")
 
@@ -83,7 +93,7 @@ class CallbackModule(CallbackBase):
         self._playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
-        if _action(task) == PROMOTE:
+        if _action(task) in PROMOTE:
             self._begun[host.get_name(), task._uuid] = time.monotonic()
             self._steps.setdefault(host.get_name(), [])
 
@@ -99,7 +109,7 @@ class CallbackModule(CallbackBase):
             self._preflight_failed = self._preflight_failed or failed
         if (host, task._uuid) not in self._begun:
             return
-        told, requested = result._result, task.args.get("state") == "rolled_back"
+        told, requested = _like_a_function(result._result), task.args.get("state") == "rolled_back"
         step = {name: told[name] for name in KEPT if told.get(name) is not None}
         step["outcome"] = outcome_of(told, failed, bool(task.check_mode), requested)
         step["requested"] = "rollback" if requested else "promotion"
@@ -136,6 +146,14 @@ class CallbackModule(CallbackBase):
             self._display.display(f"The summary could not be written to {path}: {error.strerror}.")
         else:
             self._display.display(f"As JSON: {path}")
+
+
+def _like_a_function(told: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """A stack's result with its releases, by their first digits, in place of versions."""
+    if "stack_name" not in told:
+        return told
+    digests = {name: (told.get(key) or "")[:12] or None for name, key in STACK.items()}
+    return {**told, **digests, "code_sha256": told.get("wanted_release") or told.get("release")}
 
 
 def outcome_of(told: t.Mapping[str, t.Any], failed: bool, check_mode: bool, requested: bool) -> str:

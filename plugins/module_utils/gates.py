@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import email.utils
 import hashlib
@@ -25,6 +26,8 @@ from .gates_windows import iso, moment
 from .reconcile import Failed, Refused, sha256
 
 EVIDENCE_MAX = 1_000_000  # bytes
+#: Seconds between two judgements while the gates are held.
+HOLD_INTERVAL = 20
 
 
 def evaluate(params: t.Mapping[str, t.Any], progress: t.Callable[[str], None], clock: t.Any = Clock) -> dict[str, t.Any]:
@@ -36,11 +39,23 @@ def evaluate(params: t.Mapping[str, t.Any], progress: t.Callable[[str], None], c
     evidence = _Evidence(params.get("evidence"))
     reads = Reads(params, _accounts(params, progress, clock), evidence, call)
     reads.guard()
-    jobs, later = ask.jobs_of(policy, call)
-    told = settle(jobs, reads.fetch)
-    result = report(policy, call, jobs, told, waiver)
+    begun, hold = clock.monotonic(), params.get("hold") or 0
+    while True:
+        jobs, later = ask.jobs_of(policy, call)
+        result = report(policy, call, jobs, settle(jobs, reads.fetch), waiver)
+        held = clock.monotonic() - begun
+        if result["verdict"] == FAIL or held >= hold:
+            break
+        progress(f"{result['explain'][0]} Held for {held:.0f} of {hold} s.")
+        clock.pause(min(HOLD_INTERVAL, hold - held))
+        call = reads.call = dataclasses.replace(call, now=clock.now())
     result.update(
-        policy_digest=sha256(_plain(params["policy"])), evidence_digest=evidence.digest, not_asked=later, changed=False, at=iso(call.now)
+        policy_digest=sha256(_plain(params["policy"])),
+        evidence_digest=evidence.digest,
+        not_asked=later,
+        changed=False,
+        held=round(held, 1),
+        at=iso(call.now),
     )
     if params["mode"] == "enforce" and result["verdict"] != PASS:
         raise Failed(" ".join(result["explain"]), **{**result, "inconclusive": result["verdict"] == INCONCLUSIVE})
@@ -345,17 +360,18 @@ def _opening(policy: Policy, span: tuple[float, float] | None) -> dict[str, t.An
 
 
 def _call(params: t.Mapping[str, t.Any], policy: Policy, now: float) -> Call:
-    services = tuple(
-        Service(one["name"], *(Serving(**{**one[side]}) if one.get(side) else None for side in ("source", "target")))
-        for one in params["services"]
-    )
+    services = tuple(Service(one["name"], *(_serving(one.get(side)) for side in ("source", "target"))) for one in params["services"])
     names = [service.name for service in services]
     if len(set(names)) < len(names):
         raise Refused("services names one service twice.")
-    call = Call(now, services, params["trigger"], params.get("release"), bool(params.get("invoke")))
+    call = Call(now, services, params["trigger"], params.get("release"), bool(params.get("invoke")), tuple(params.get("packages") or ()))
     for gate in policy.gates:
         _refuse_unanswerable(gate, call, bool(params.get("source")))
     return call
+
+
+def _serving(given: t.Mapping[str, t.Any] | None) -> Serving | None:
+    return Serving(**{**given, "observed": tuple((given.get("observed") or {}).items())}) if given else None
 
 
 def _refuse_unanswerable(gate: Gate, call: Call, has_source: bool) -> None:

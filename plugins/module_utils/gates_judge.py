@@ -155,11 +155,15 @@ Judge = t.Generator[list[t.Any], list[t.Any], Told]
 
 @dataclass(frozen=True)
 class Serving:
-    """A service on one side: its function, the alias that serves and, where known, the version that it serves."""
+    """A service on one side: its function, the alias that serves and, where known, the version that it serves.
+
+    ``observed``: what a plan has just seen of it, as pairs of version and verified; empty when it has to be asked.
+    """
 
     function: str
     alias: str
     version: str | None = None
+    observed: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,13 +178,16 @@ class Service:
 
 @dataclass(frozen=True)
 class Call:
-    """``now`` in seconds since 1970; ``trigger``: what started the run; ``invoke``: whether functions may be invoked."""
+    """``now`` in seconds since 1970; ``trigger``: what started the run; ``invoke``: whether functions may be invoked;
+    ``packages``: CodeSha256 of what the evidence must be about.
+    """
 
     now: float
     services: tuple[Service, ...] = ()
     trigger: str = "manual"
     release: str | None = None
     invoke: bool = False
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -476,15 +483,22 @@ def _drift_jobs(gate: Drift, policy: Policy, call: Call) -> t.Iterator[Job]:
 
 def _drift(side: str, component: str, serving: Serving) -> Judge:
     """What is served against the verified alias and the record: same version, no weights, same code."""
-    aliases, code, record = yield [
-        Aliases(side, serving.function),
-        Code(side, serving.function, serving.alias),
-        Record(side, component),
-    ]
+    verified_name = f"verified-{serving.alias.removeprefix('latest-')}"
+    if serving.observed:
+        seen = dict(serving.observed)
+        versions = {serving.alias: seen.get("version"), verified_name: seen.get("verified")}
+        aliases = {alias: (version, {}, "") for alias, version in versions.items() if version}
+        code = (seen.get("version"), None)
+        [record] = yield [Record(side, component)]
+    else:
+        aliases, code, record = yield [
+            Aliases(side, serving.function),
+            Code(side, serving.function, serving.alias),
+            Record(side, component),
+        ]
     record = record or None
     live = (aliases or {}).get(serving.alias)
     name = f"{serving.function}:{serving.alias}"
-    verified_name = f"verified-{serving.alias.removeprefix('latest-')}"
     verified = (aliases or {}).get(verified_name)
     if live is None:
         if verified or record:
@@ -492,11 +506,14 @@ def _drift(side: str, component: str, serving: Serving) -> Judge:
         return Told(PASS, f"{name} doesn't exist, and no release of it was ever verified: this is its first", "absent", 0)
     if code is None or code[0] != live[0]:
         raise Unknown(f"{name} was moved while it was looked at: run this again")
-    observed = f"version {live[0]} ({code[1]})"
+    observed = f"version {live[0]}" + (f" ({code[1]})" if code[1] else "")
     if live[1]:
         return Told(FAIL, f"{name} splits its traffic between two versions: a promotion hasn't ended", observed, 1)
     if verified is None and (record is None or not record.get("last_verified")):
-        why = f"nothing says which version of {name} was verified: there is no alias {verified_name} and no record"
+        why = (
+            f"nothing says which version of {name} was verified: there is no alias {verified_name} and no record (for a first promotion "
+            "into what was there before, leave this gate out)"
+        )
         return Told(INCONCLUSIVE, why, observed, 0)
     if verified:
         wrong = _differs(serving.function, serving.alias, live, verified[0], verified_name)
@@ -507,7 +524,7 @@ def _drift(side: str, component: str, serving: Serving) -> Judge:
             return Told(FAIL, wrong, observed, 1)
     if record:
         for member, seen in (("version", live[0]), ("digest", code[1])):
-            if record.get(member) not in (None, NOTHING, seen):
+            if seen and record.get(member) not in (None, NOTHING, seen):
                 return Told(FAIL, f"{name} serves {member} {seen}, but {record[member]} is recorded", observed, 1)
         if not verified and not _verified(record):
             return Told(FAIL, f"{name} serves version {live[0]}, which is recorded, but not as verified", observed, 1)
@@ -592,6 +609,12 @@ def _evidence(gate: Evidence, check: str, call: Call) -> Judge:
     about = _member(content, "release", str, "the evidence")
     if call.release and about != call.release:
         return Told(FAIL, f"the evidence is about release {about}, not {call.release}", about, 0)
+    if call.packages:
+        checked = _member(content, "packages", list, "the evidence")
+        unchecked = [package for package in call.packages if package not in checked]
+        if unchecked:
+            why = f"the checks weren't run on what is to be promoted: the evidence has no package {_listed(unchecked)}"
+            return Told(FAIL, why, about, 0)
     results = _member(content, "checks", dict, "the evidence")
     if check not in results:
         before = [name for name in CHECKS if name in results and list(CHECKS).index(name) < list(CHECKS).index(check)]

@@ -189,6 +189,11 @@ def _is_rollback(stack: Stack) -> bool:
 def refuse(want: Desired, seen: Seen) -> None:
     """Everything that must not be begun, each in one sentence with the way out."""
     stack = seen.stack
+    if want.planned and seen.wanted and seen.wanted.digest != want.planned:
+        raise Refused(
+            f"The release of {seen.wanted.origin} is now {_short(seen.wanted)}, not {want.planned[:12]} as was planned: "
+            "something was deployed there meanwhile, so plan again."
+        )
     if stack is None or stack.status == "REVIEW_IN_PROGRESS":
         if want.state == "rolled_back":
             raise Refused(f"There is nothing to roll back: there is no stack {want.stack}.")

@@ -75,6 +75,7 @@ class Desired:
     bucket: str
     tags: t.Mapping[str, str]
     source: t.Mapping[str, t.Any] | None = None
+    planned: str | None = None
     template: str | None = None
     parameters: t.Mapping[str, str] = field(default_factory=dict, repr=False)
     packages: tuple[Package, ...] = ()
@@ -361,6 +362,7 @@ def desired(params: t.Mapping[str, t.Any]) -> Desired:
         bucket=params["bucket"],
         tags={name: str(value) for name, value in tags.items()},
         source=source,
+        planned=params.get("release") or None,
         template=params.get("template_body"),
         parameters=given,
         packages=packages,

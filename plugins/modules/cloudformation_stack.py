@@ -56,6 +56,9 @@ options:
         description: The source account that the inventory names.
         type: str
         required: true
+  release:
+    description: The digest that the release must have, as RV(wanted_release) told in check mode; another one is refused.
+    type: str
   template_body:
     description: A template instead of the source stack's, in YAML or JSON, packaged already.
     type: str
@@ -333,6 +336,7 @@ ARGUMENT_SPEC = {
             "expected_account_id": {"type": "str", "required": True},
         },
     },
+    "release": {"type": "str"},
     "template_body": {"type": "str"},
     "parameters": {"type": "dict", "default": {}},
     "secret_parameters": {"type": "dict", "default": {}, "no_log": True},

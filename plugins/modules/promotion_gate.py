@@ -71,6 +71,17 @@ options:
           version:
             description: The version that it serves; needed for metrics with C(by=version).
             type: str
+          observed:
+            description:
+              - What a plan has just seen there, so that gates of kind C(drift) don't ask for it again; only the records are asked.
+            type: dict
+            suboptions:
+              version:
+                description: The version, or digest of a stack's release, that is served; null for none.
+                type: str
+              verified:
+                description: The one that was verified last; null for none.
+                type: str
       target:
         description: The service in the target account.
         type: dict
@@ -104,12 +115,17 @@ options:
   evidence:
     description:
       - Path of a JSON or YAML file with the results of the quality checks.
-      - C(release) names what was checked. C(checks) has for each check C(finished_at) (a time with its offset) and either C(commands), each
+      - C(release) names what was checked, and C(packages) lists the CodeSha256 of each package. C(checks) has for each check C(finished_at) (a time with its offset) and either C(commands), each
         with C(command) and C(exit_code), or C(ci) with C(run) and C(conclusion); the check C(unit) also C(coverage) in percent.
     type: path
   release:
-    description: What the evidence must be about.
+    description: What the evidence must be about, by its name.
     type: str
+  packages:
+    description: CodeSha256 of every package that the evidence must be about.
+    type: list
+    elements: str
+    default: []
   trigger:
     description: What started the run.
     type: str
@@ -120,6 +136,11 @@ options:
       - Whether gates of kind C(health) are asked, which runs functions. Otherwise they are named in RV(not_asked).
     type: bool
     default: false
+  hold:
+    description:
+      - Seconds for which the gates must hold. They are judged again every 20 seconds; the first failure ends it (WAVE-10).
+    type: int
+    default: 0
   skip_quality_gates:
     description:
       - In an emergency, lets gates of kind C(metric) and C(evidence) be unmet. Needs O(emergency.reason). Impossible in PROD.
@@ -310,8 +331,12 @@ evidence_digest:
   description: SHA-256 of the evidence file; null when none was read.
   returned: when the gates were judged
   type: str
+held:
+  description: Seconds from the first judgement to the last.
+  returned: when the gates were judged
+  type: float
 at:
-  description: When the gates were judged, in UTC.
+  description: When the gates were judged last, in UTC.
   returned: when the gates were judged
   type: str
 """
@@ -326,6 +351,7 @@ SERVING = {
         "function": {"type": "str", "required": True},
         "alias": {"type": "str", "required": True},
         "version": {"type": "str"},
+        "observed": {"type": "dict", "options": {"version": {"type": "str"}, "verified": {"type": "str"}}},
     },
 }
 
@@ -353,8 +379,10 @@ ARGUMENT_SPEC = {
     "records_table": {"type": "str"},
     "evidence": {"type": "path"},
     "release": {"type": "str"},
+    "packages": {"type": "list", "elements": "str", "default": []},
     "trigger": {"type": "str", "choices": ["manual", "push"], "default": "manual"},
     "invoke": {"type": "bool", "default": False},
+    "hold": {"type": "int", "default": 0},
     "skip_quality_gates": {"type": "bool", "default": False},
     "emergency": {"type": "dict", "options": {"reason": {"type": "str", "required": True}, "incident": {"type": "str"}}},
     "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from local_aws import seeds_lambda
 from local_aws.seeds import Seeding
+from local_aws.seeds_lambda import everywhere
+from local_aws.seeds_promotion import services
 
 
 def one_of_four_is_bad(aws: Seeding) -> None:
     """DEV offers good site functions, but a plugins service that fails through SIT's alias only; templates is up to date."""
-    sit = seeds_lambda.everywhere("1.0.0") | {"templates_service": ["1.0.0", "1.1.0"]}
-    dev = seeds_lambda.everywhere("1.0.0", "1.1.0") | {"plugins_service": ["1.0.0", "bad-alias"]}
-    seeds_lambda.deploy_all(sit=sit, dev=dev)
+    sit = everywhere("1.0.0") | {"templates_service": ["1.0.0", "1.1.0"]}
+    dev = everywhere("1.0.0", "1.1.0") | {"plugins_service": ["1.0.0", "bad-alias"]}
+    services(aws, sit=sit, dev=dev)

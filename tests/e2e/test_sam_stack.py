@@ -66,7 +66,7 @@ def cli(environ: dict[str, str], *command: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.seed("event-handler-promoted", metrics_delay=0)
+@pytest.mark.seed("promoted", metrics_delay=0)
 @pytest.mark.req("SAM-01", "SAM-03", "SAM-04", "VAL-R03", "VAL-R06", "WAVE-12")
 def test_the_stack_is_promoted_verified_left_alone_and_taken_back(aws: LocalAWS, environ: dict[str, str], play: Play) -> None:
     done = play("main")
@@ -91,7 +91,7 @@ def test_the_stack_is_promoted_verified_left_alone_and_taken_back(aws: LocalAWS,
 
 
 @pytest.mark.slow
-@pytest.mark.seed("event-handler-promoted", metrics_delay=0)
+@pytest.mark.seed("promoted", metrics_delay=0)
 @pytest.mark.req("VAL-R06", "VAL-R14")
 def test_a_stack_that_does_not_do_its_job_is_told_with_everything_that_is_wrong(aws: LocalAWS, play: Play) -> None:
     aws.client("events", "sit").disable_rule(Name=f"{STACK}-task-state")

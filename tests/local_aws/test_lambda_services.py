@@ -21,10 +21,10 @@ ORDINARY = {"httpMethod": "GET", "path": "/tenants", "headers": {}}
 
 
 def start(seeding: Any) -> None:
-    """The seed `promoted`, and the tenant service once more in SIT for each release, under the release's name."""
+    """The seed `functions`, and the tenant service once more in SIT for each release, under the release's name."""
     from local_aws import seeds_lambda
 
-    seeds_lambda.promoted(seeding)
+    seeds_lambda.functions(seeding)
     for release in packages.releases():
         seeds_lambda.deploy("sit", TENANT, [release], release.replace(".", "-"))
     seeds_lambda.settle()

@@ -46,11 +46,11 @@ def groups(env: str) -> dict[str, list[str]]:
 
 
 def keys(value: Any, where: str = "") -> Iterator[str]:
-    """The paths of all keys; those of a list's entries as one, and those of an event's payload not at all."""
+    """The paths of all keys; those of a list's entries as one, and those of an event's payload and of gates not at all."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield f"{where}.{key}"
-            if key != "payload":
+            if key not in ("payload", "gates", "promotion_soak_gates"):
                 yield from keys(inner, f"{where}.{key}")
     elif isinstance(value, list):
         for inner in value:

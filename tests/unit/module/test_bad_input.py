@@ -16,7 +16,7 @@ from local_aws import packages
 from local_aws.accounts import ACCOUNTS, OPERATOR, REGION
 from tests.unit.module.conftest import COMPLETE, DEV, ROLE, SIT
 
-pytestmark = pytest.mark.seed("promoted", metrics_delay=1)
+pytestmark = pytest.mark.seed("functions", metrics_delay=1)
 
 DIGEST = "A" * 43 + "="
 HEALTH = {"httpMethod": "GET", "path": "/health", "headers": {}}

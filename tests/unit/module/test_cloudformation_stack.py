@@ -20,8 +20,8 @@ from tests.unit.module.conftest import Lab, merged
 
 STACK, BUCKET = "bbws-ecs-event-handler-sit", "bbws-deployments-artifacts-sit"
 SERVICE = "ecs_event_handler"
-FIRST = pytest.mark.seed("event-handler", metrics_delay=0)
-NEXT = pytest.mark.seed("event-handler-promoted", metrics_delay=0)
+FIRST = pytest.mark.seed("dev-release", metrics_delay=0)
+NEXT = pytest.mark.seed("promoted", metrics_delay=0)
 TABLE = """
   Tasks:
     Type: AWS::DynamoDB::Table

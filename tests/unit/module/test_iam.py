@@ -18,7 +18,7 @@ from local_aws import packages
 from local_aws.accounts import ACCOUNTS
 from tests.unit.module.conftest import COMPLETE, Lab
 
-pytestmark = [pytest.mark.seed("promoted", metrics_delay=1), pytest.mark.req("ENV-10")]
+pytestmark = [pytest.mark.seed("functions", metrics_delay=1), pytest.mark.req("ENV-10")]
 
 NOTES = yaml.safe_load(lambda_alias_promote.DOCUMENTATION)["notes"]
 #: Needed without a request of their own.

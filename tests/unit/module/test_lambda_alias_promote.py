@@ -14,7 +14,7 @@ from ansible_collections.bbws.platform.plugins.module_utils.aws.awslambda import
 from local_aws import packages
 from tests.unit.module.conftest import COMPLETE, DEV, SIT, Lab
 
-pytestmark = pytest.mark.seed("promoted", metrics_delay=1)
+pytestmark = pytest.mark.seed("functions", metrics_delay=1)
 
 HALF = [{"weight": 50, "bake": 120, "min_samples": 2}]
 READ_ONLY = {"smoke": [{"name": "list tenants", "payload": {"httpMethod": "GET", "path": "/tenants", "headers": {}}, "read_only": True}]}

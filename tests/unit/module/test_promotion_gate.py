@@ -26,7 +26,7 @@ from ansible_collections.bbws.platform.plugins.modules import promotion_gate
 from local_aws import packages
 from local_aws.accounts import ACCOUNTS
 
-pytestmark = pytest.mark.seed("promoted", metrics_delay=0)
+pytestmark = pytest.mark.seed("functions", metrics_delay=0)
 
 ROOT = Path(__file__).parents[3]
 DEV, SIT = ACCOUNTS["dev"], ACCOUNTS["sit"]
@@ -219,7 +219,7 @@ def test_an_error_and_a_throttle_of_this_morning_count_for_the_day_and_not_for_t
     assert found == {"errors-1h": "pass", "errors-24h": "fail", "throttles-1h": "pass", "throttles-24h": "fail"}
 
 
-@pytest.mark.seed("promoted", metrics_delay=120)
+@pytest.mark.seed("functions", metrics_delay=120)
 @pytest.mark.req("GATE-08")
 def test_metrics_that_have_not_come_yet_are_inconclusive_until_they_have(aws):
     measure(aws, "dev", f"{TENANTS}-dev", Invocations=60)

@@ -156,7 +156,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     another = folder / "another-python"
     another.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     another.chmod(0o755)
-    with LocalAWS(seed="promoted", metrics_delay=1) as aws:
+    with LocalAWS(seed="functions", metrics_delay=1) as aws:
         environ = aws.environ | {
             "LOCAL_AWS_URL": aws.url,
             "RESULTS": str(folder / "results"),

@@ -1,15 +1,17 @@
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Starting states with the event handler's stack."""
+"""The event handler's stack, as the seeds of the platform deploy it."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+from ansible_collections.bbws.platform.plugins.module_utils.stack_release import Release, parse, verified_key
 
 from local_aws import packages
 from local_aws.accounts import ACCOUNTS, REGION
-from local_aws.seeds import Seeding, seed
-from local_aws.seeds_lambda import deploy_all, everywhere
+from local_aws.seeds import Seeding
 from local_aws.services import awslambda, cloudformation
 
 SERVICE = "ecs_event_handler"
@@ -64,28 +66,8 @@ def deploy_stack(aws: Seeding, env: str, release: str) -> None:
     api.execute_change_set(**change_set)
     cloudformation.settle()
     awslambda.settle()
-
-
-def _others(sit: dict[str, list[str]], dev: dict[str, list[str]]) -> None:
-    """The other services, which have no stack."""
-    deploy_all(*({name: made for name, made in side.items() if name != SERVICE} for side in (sit, dev)))
-
-
-@seed("event-handler", "Like dev-release, with the event handler as a stack in DEV and an empty deployment bucket in SIT.")
-def event_handler(aws: Seeding) -> None:
-    """The stack's first promotion."""
-    _others(sit={}, dev=everywhere("1.0.0", "1.1.0"))
-    create_bucket(aws, "sit")
-    create_bucket(aws, "dev")
-    for release in ("1.0.0", "1.1.0"):
-        deploy_stack(aws, "dev", release)
-
-
-@seed("event-handler-promoted", "Like promoted, with the event handler as a stack: SIT has release 1.0.0, DEV is one release ahead.")
-def event_handler_promoted(aws: Seeding) -> None:
-    """The stack's ordinary promotion."""
-    _others(sit=everywhere("1.0.0"), dev=everywhere("1.0.0", "1.1.0"))
-    for env, releases in (("dev", ["1.0.0", "1.1.0"]), ("sit", ["1.0.0"])):
-        create_bucket(aws, env)
-        for release in releases:
-            deploy_stack(aws, env, release)
+    if env != "dev":  # there it was promoted, so it was verified; see cloudformation_stack
+        [stack] = api.describe_stacks(StackName=stack_name(env))["Stacks"]
+        values = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
+        marker = json.dumps({"release": Release(parse(TEMPLATE, "the seed"), values, "the seed").digest})
+        s3.put_object(Bucket=bucket_name(env), Key=verified_key(stack_name(env)), Body=marker)
