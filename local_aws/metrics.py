@@ -57,7 +57,7 @@ class Store:
         key = _Key(account, region, namespace, metric, tuple(sorted(dimensions.items())), unit, int(at // PERIOD) * PERIOD)
         with self._lock:
             if key not in self._batches:
-                self._batches[key] = _Batch(at + self.delay * self._random.uniform(0.5, 1.5), [])
+                self._batches[key] = _Batch(self._now() + self.delay * self._random.uniform(0.5, 1.5), [])
             self._batches[key].values.append(value)
 
     def deliver(self) -> None:

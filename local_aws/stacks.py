@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
-from ansible_collections.bbws.platform.plugins.module_utils.stack_release import Release, parse, verified_key
+from ansible_collections.bbws.platform.plugins.module_utils.stack_release import Release, package_key, parse, verified_key
 
 from local_aws import packages
 from local_aws.accounts import ACCOUNTS, REGION
@@ -48,10 +49,11 @@ def parameters(env: str, key: str) -> list[dict[str, str]]:
 
 
 def deploy_stack(aws: Seeding, env: str, release: str) -> None:
-    """Create or update an environment's stack as a developer's `sam deploy` does."""
+    """Create or update an environment's stack: DEV's as a developer's `sam deploy` does, the others' as cloudformation_stack."""
     s3, api = aws.client("s3", env), aws.client("cloudformation", env)
-    key = f"{SERVICE}/{release}.zip"
-    s3.put_object(Bucket=bucket_name(env), Key=key, Body=packages.package(SERVICE, release))
+    package = packages.package(SERVICE, release)
+    key = f"{SERVICE}/{release}.zip" if env == "dev" else package_key(stack_name(env), hashlib.sha256(package).hexdigest())
+    s3.put_object(Bucket=bucket_name(env), Key=key, Body=package)
     exists = bool(cloudformation.stacks(ACCOUNTS[env], REGION))
     change_set = {"StackName": stack_name(env), "ChangeSetName": f"samcli-deploy-{release.replace('.', '-')}"}
     api.create_change_set(

@@ -38,6 +38,7 @@ import os
 import time
 import typing as t
 
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 PROMOTE = {"bbws.platform.lambda_alias_promote", "bbws.platform.cloudformation_stack"}
@@ -112,6 +113,8 @@ class CallbackModule(CallbackBase):
         told, requested = _like_a_function(result._result), task.args.get("state") == "rolled_back"
         step = {name: told[name] for name in KEPT if told.get(name) is not None}
         step["outcome"] = outcome_of(told, failed, bool(task.check_mode), requested)
+        if step["outcome"] == "would change" and not context.CLIARGS.get("check"):
+            step["outcome"] = "not begun"  # planned, in a run that isn't one of check mode
         step["requested"] = "rollback" if requested else "promotion"
         step["seconds"] = round(time.monotonic() - self._begun[host, task._uuid], 1)
         if failed:
@@ -229,6 +232,7 @@ OUTCOMES = {
         "{} releases were refused, and their services serve what they did before",
     ),
     "would change": ("1 service would change", "{} services would change"),
+    "not begun": ("1 service was not begun", "{} services were not begun"),
     "promoted": ("1 service was promoted", "{} services were promoted"),
     "created": ("1 service was created", "{} services were created"),
     "updated": ("1 service was updated and serves the same version", "{} services were updated and serve the same version"),

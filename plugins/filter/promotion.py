@@ -59,7 +59,7 @@ def promotion_ended(results: Results, plans: Results, action: str = "deploy") ->
     return [
         _ended(name, action, result)
         for name, result in sorted(results.items())
-        if not plans[name].get("changed") or result != plans[name]
+        if name in plans and (not plans[name].get("changed") or result != plans[name])
     ]
 
 

@@ -115,7 +115,8 @@ options:
   evidence:
     description:
       - Path of a JSON or YAML file with the results of the quality checks.
-      - C(release) names what was checked, and C(packages) lists the CodeSha256 of each package. C(checks) has for each check C(finished_at) (a time with its offset) and either C(commands), each
+      - C(release) names what was checked, and C(packages) lists the CodeSha256 of each package.
+      - C(checks) has for each check C(finished_at) (a time with its offset) and either C(commands), each
         with C(command) and C(exit_code), or C(ci) with C(run) and C(conclusion); the check C(unit) also C(coverage) in percent.
     type: path
   release:

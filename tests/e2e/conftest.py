@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from local_aws import LocalAWS
+from scripts import evidence
 
 CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -51,8 +52,8 @@ class Run:
 
 
 def run(aws: LocalAWS, folder: Path, playbook: str, *arguments: str, inventory: str = "sit", **environment: str) -> Run:
-    """Run a playbook of this collection, by default without watching metrics, which takes half a minute for nothing in a test."""
-    report = folder / "summary.json"
+    """Run a playbook of this collection, by default without watching metrics and waves, which takes minutes for nothing in a test."""
+    report, checked = folder / "summary.json", evidence.write(folder / "evidence.json")
     report.unlink(missing_ok=True)
     aws.clear_journal()
     command = [
@@ -61,7 +62,7 @@ def run(aws: LocalAWS, folder: Path, playbook: str, *arguments: str, inventory: 
         "-i",
         str(CHECKOUT / "inventories" / inventory),
         "-e",
-        "lambda_service_monitor_seconds=0",
+        f"lambda_service_monitor_seconds=0 promotion_soak_seconds=0 promotion_evidence={checked}",
         *arguments,
     ]
     done = subprocess.run(

@@ -23,6 +23,7 @@ import ansible_runner
 import pytest
 
 from local_aws import LocalAWS
+from scripts import evidence
 
 CHECKOUT = Path(__file__).parents[2]
 # Where this Python's own collections are: those of the execution environment.
@@ -50,6 +51,7 @@ class Controller(NamedTuple):
             playbook=playbook,
             inventory=str(self.folder / "project" / inventory),
             envvars=self.environ,
+            extravars={"promotion_evidence": str(evidence.write(self.folder / "evidence.json")), "promotion_soak_seconds": 0},
             quiet=True,
         )
 

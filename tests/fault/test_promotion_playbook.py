@@ -20,6 +20,7 @@ from ansible_collections.bbws.platform.plugins.module_utils.aws.dynamodb import 
 from ansible_collections.bbws.platform.plugins.module_utils.promotion_record_chain import verify
 
 from local_aws import LocalAWS
+from scripts import evidence
 
 ROOT = Path(__file__).parent.parent.parent
 #: The tenant function, and one of a set that is promoted together: every play has a host, and a run stays short.
@@ -42,7 +43,9 @@ class Playbook:
             "BBWS_SUMMARY_PATH": "",
         }
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "playbooks/promote_sit.yml", "-i", "inventories/sit"]
-        command += ["--limit", LIMIT, "-e", json.dumps({"lambda_service_monitor_seconds": 0}), *options]
+        checked = str(evidence.write(aws.state_dir / "evidence.json"))
+        given = {"lambda_service_monitor_seconds": 0, "promotion_soak_seconds": 0, "promotion_evidence": checked}
+        command += ["--limit", LIMIT, "-e", json.dumps(given), *options]
         handle, name = tempfile.mkstemp(dir=aws.state_dir)  # not a pipe: what outlives a killed playbook would keep it open
         self.output = Path(name)
         self.process = subprocess.Popen(

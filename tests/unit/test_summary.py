@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from ansible_collections.bbws.platform.plugins.callback.promotion_summary import (
     PREFLIGHT,
-    PROMOTE,
     CallbackModule,
     outcome_of,
     remarks,
@@ -22,6 +21,7 @@ from ansible_collections.bbws.platform.plugins.callback.promotion_summary import
 )
 
 SHA = "MclPDXvCiKpEYKF0+w7fliKmoauOf1m/hpwB17kejNw="
+PROMOTE = "bbws.platform.lambda_alias_promote"
 PROMOTED = {"changed": True, "from_version": "1", "to_version": "2", "release_version": "2", "code_sha256": SHA}
 TAKEN_BACK = {**PROMOTED, "to_version": "1", "rolled_back": True, "timings": {"restored_after_detection": 0.123}}
 

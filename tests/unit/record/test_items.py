@@ -6,7 +6,14 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.bbws.platform.plugins.filter.promotion import promotion_begun, promotion_ended, promotion_manifest
+from ansible_collections.bbws.platform.plugins.filter.promotion import (
+    promotion_begun,
+    promotion_ended,
+    promotion_manifest,
+    promotion_packages,
+    promotion_services,
+    promotion_unverified,
+)
 from ansible_collections.bbws.platform.plugins.module_utils.promotion_record import Desired, Step
 from ansible_collections.bbws.platform.plugins.module_utils.promotion_record_items import Author, _component, rollback_target
 
@@ -80,8 +87,22 @@ def test_the_release_is_what_the_plans_found():
     assert promotion_manifest({"b": PLAN, "a": PLAN}, source_account="536580886816") == [
         {"name": name, "kind": "lambda", "digest": "s", "source_account": "536580886816"} for name in "ab"
     ]
-    with pytest.raises(AnsibleFilterError, match="the plan of b names no code_sha256"):
+    with pytest.raises(AnsibleFilterError, match="the plan of b names no digest of a release"):
         promotion_manifest({"a": PLAN, "b": {"failed": True}})
+
+
+def test_a_stack_is_a_component_by_its_releases():
+    plan = {"stack_name": "s", "changed": True, "from_release": "a", "release": "a", "wanted_release": "b", "verified_release": "a"}
+    plan["packages"] = {"Function": "sha"}
+    done = {**plan, "release": "b", "verified_release": "b", "stack_status": "UPDATE_COMPLETE", "timings": {}}
+    assert promotion_manifest({"x": plan}) == [{"name": "x", "kind": "template", "digest": "b"}]
+    assert promotion_packages({"x": plan, "y": PLAN, "z": SAME}) == ["s", "sha"]
+    assert promotion_begun({"x": plan})[0]["from_version"] == "a"
+    [step] = promotion_ended({"x": done}, {"x": plan})
+    assert (step["kind"], step["from_version"], step["to_version"], step["digest"], step["verified"]) == ("template", "a", "b", "b", True)
+    assert promotion_unverified({"x": done, "y": {**done, "release": "a"}, "z": {**done, "stack_status": "UPDATE_FAILED"}}) == ["y", "z"]
+    [service] = promotion_services([{"name": "x", "target": {"function": "f"}}], {"x": plan})
+    assert service["target"]["observed"] == {"version": "a", "verified": "a"}
 
 
 def test_only_what_will_change_is_begun():
