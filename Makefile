@@ -16,7 +16,7 @@ setup: ## Make .venv from requirements.lock; at once when nothing changed
 	@scripts/setup.sh
 
 demo: setup ## Promote to SIT on a local AWS and leave it running; run it again and nothing changes
-	@scripts/demo.sh $(PROMOTE) $(ARGS)
+	@scripts/demo.sh $(PROMOTE) -e promotion_soak_seconds=3 $(ARGS)
 
 demo-bad-release: setup ## Show a refused release and one that is rolled back, and check both
 	@$(BIN)/python -m scripts.demo_bad_release $(ARGS)

@@ -44,8 +44,8 @@ def promotion_tables(aws: Seeding) -> None:
     create_tables()
 
 
-def platform(aws: Seeding, functions: list[str]) -> None:
-    """Around the services: tables, roles, buckets to deploy from, SIT's dashboard and alarm, and traffic of DEV's ``functions``."""
+def platform(aws: Seeding, busy: list[str]) -> None:
+    """Around the services: tables, roles, buckets to deploy from, SIT's dashboard and alarm, and traffic of DEV's functions ``busy``."""
     create_tables()
     create_roles()
     for env in ("dev", "sit"):
@@ -59,16 +59,16 @@ def platform(aws: Seeding, functions: list[str]) -> None:
     watch.set_alarm_state(AlarmName="bbws-sit-errors", StateValue="OK", StateReason="No errors")
     late, metrics.STORE.delay = metrics.STORE.delay, 0  # what is past has been delivered
     for quarter in range(-4, 4 * 24):  # of an hour; a local AWS that stays up all day has traffic all day
-        for function in functions:
+        for function in busy:
             for metric, value in (("Invocations", 20), ("Errors", 0), ("Throttles", 0)):
                 dimensions = {"FunctionName": function}
                 metrics.record(ACCOUNTS["dev"], REGION, "AWS/Lambda", metric, dimensions, value, at=clock.now() + quarter * 900 - 1)
     metrics.STORE.delay = late
 
 
-def services(aws: Seeding, sit: dict[str, list[str]], dev: dict[str, list[str]]) -> None:
+def services(aws: Seeding, sit: dict[str, list[str]], dev: dict[str, list[str]], idle: bool = False) -> None:
     """Every service with a version per release named, the event handler as a stack, in a platform that is there."""
-    platform(aws, [packages.function_name(service, "dev") for service in dev])
+    platform(aws, [] if idle else [packages.function_name(service, "dev") for service in dev])
     for env, history in (("dev", dev), ("sit", sit)):
         for release in history.get(stacks.SERVICE, []):
             stacks.deploy_stack(aws, env, release)
@@ -85,6 +85,12 @@ def dev_release(aws: Seeding) -> None:
 def promoted(aws: Seeding) -> None:
     """An ordinary promotion."""
     services(aws, sit=everywhere("1.0.0"), dev=everywhere("1.0.0", "1.1.0"))
+
+
+@seed("idle", "Like promoted, but nobody used DEV lately.")
+def idle(aws: Seeding) -> None:
+    """Nobody knows whether DEV works."""
+    services(aws, sit=everywhere("1.0.0"), dev=everywhere("1.0.0", "1.1.0"), idle=True)
 
 
 def _bad(aws: Seeding, release: str) -> None:

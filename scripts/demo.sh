@@ -4,6 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 exports=$(.venv/bin/python -m local_aws start --seed dev-release)
 eval "$exports"
+.venv/bin/python -m scripts.evidence evidence/dev.json # what CI leaves after the quality checks
 echo "A local AWS runs in the background (state in .local-aws); it started with a release in DEV and an empty SIT."
 echo "The production command is: $*"
 echo

@@ -8,8 +8,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from local_aws import LocalAWS
+from scripts import evidence
 
 FUNCTION, ALIAS = "bbws-tenant-instance-management-sit", "latest-sit"
 COMMAND = ["ansible-playbook", "playbooks/promote_sit.yml", "-i", "inventories/sit", "--limit", "tenant_instance_management"]
@@ -31,14 +34,15 @@ def served(client) -> dict:
 
 def show(seed: str, story: str, arguments: list[str]) -> list[str]:
     """Run the production command on one scenario; returns what isn't as it must be."""
-    print(f"\n=== {story}\n    {' '.join(COMMAND)}\n", flush=True)
-    with LocalAWS(seed=seed) as aws:
+    print(f"\n=== {story}\n    {' '.join(COMMAND)} -e promotion_evidence=FILE\n", flush=True)
+    with LocalAWS(seed=seed) as aws, tempfile.TemporaryDirectory() as folder:
+        checked = evidence.write(Path(folder, "evidence.json"))
         client = aws.client("lambda", "sit")
         before = served(client)
         environment = {**os.environ, **{name: value for name, value in aws.env.items() if value is not None}}
         for name in (name for name, value in aws.env.items() if value is None):
             environment.pop(name, None)
-        code = subprocess.run([*COMMAND, *arguments], env=environment, check=False).returncode
+        code = subprocess.run([*COMMAND, "-e", f"promotion_evidence={checked}", *arguments], env=environment, check=False).returncode
         after = served(client)
     print(f"\nansible-playbook ended with {code}; {ALIAS} serves version {after['version']} alone, its health answers {after['status']}.")
     wrong = []

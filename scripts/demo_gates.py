@@ -42,7 +42,7 @@ CASES = {
     "fail": Case(
         "DEV's tenant service is healthy but throws at ordinary requests, and its unit tests cover 79 %: the gates are closed.",
         seed="throws", requests=12, coverage=79, code=2,
-        says=["The gates to SIT are closed.", "Not met (errors_1h)", "Not met (error_rate_24h)", "the unit tests cover 79 %"],
+        says=["The gates to SIT are closed.", "Not met (errors_1h)", "the unit tests cover 79 %"],
     ),
     "pass": Case(
         "DEV is healthy, has traffic and no errors, and all checks passed: the gates are open.",
@@ -51,7 +51,7 @@ CASES = {
     ),
     "inconclusive": Case(
         "DEV had no traffic, so nobody knows whether it works: too little is known, which is no reason to pass.",
-        seed="promoted", requests=0, coverage=91, code=2,
+        seed="idle", requests=0, coverage=91, code=2,
         says=["Whether the gates to SIT are open isn't known.", "Not known (errors_1h, throttles_1h)", "0 invocations in 1 h"],
     ),
 }  # fmt: skip

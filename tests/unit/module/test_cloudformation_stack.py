@@ -174,11 +174,19 @@ def test_what_aws_is_doing_is_told_as_it_happens(stacks: Stacks) -> None:
 
 
 @NEXT
+def test_a_release_that_is_no_longer_the_planned_one_is_refused(stacks: Stacks) -> None:
+    planned = stacks.run(check=True)["wanted_release"]
+    told = stacks.refused(release=planned, packages=[{**arguments()["packages"][0], "qualifier": "1"}])
+    assert "was deployed there meanwhile, so plan again" in told
+    assert stacks.promote(release=planned)["release"] == planned
+
+
+@NEXT
 def test_a_comment_or_another_order_in_the_template_is_no_change(stacks: Stacks) -> None:
     result = stacks.deploy_template(
         stacks.template(lambda text: "# new\n" + text.replace("Description: Follows", "Description: Looks after", 1))
     )
-    assert [change["action"] for change in result["changes"]] == ["CheckStack", "MarkVerified"]  # adopted, so not verified yet
+    assert result["changes"] == []
     assert stacks.status == "CREATE_COMPLETE"
 
 

@@ -491,7 +491,7 @@ def ansible(aws, folder, tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def settled(result: dict[str, Any]) -> Any:
     """A result without the times at which it was looked."""
-    kept = {name: value for name, value in result.items() if name not in ("invocation", "exception", "at")}
+    kept = {name: value for name, value in result.items() if name not in ("invocation", "exception", "at", "held")}
     return json.loads(re.sub(r"20\d\d-\d\d-\d\d[T ][\d:]+(Z| UTC)", "then", json.dumps(kept)))
 
 
@@ -505,6 +505,64 @@ def test_worker_and_module_give_the_same_result(aws, tmp_path):
         assert found[f"{name} worker"]["failed"]
     assert found["failing worker"]["verdict"] == "fail"
     assert found["failing worker"]["policy_digest"] == run(ERRORS, ALARMS, policy={"freezes": [freeze]})["policy_digest"]
+
+
+class Patient(Clock):
+    """A clock on which a pause takes no time; ``then`` is done after as many pauses."""
+
+    def __init__(self, then: dict[int, Any] | None = None):
+        self.begun, self.pauses, self.then = time.monotonic(), [], then or {}
+
+    def monotonic(self) -> float:
+        return self.begun + sum(self.pauses)
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.then.get(len(self.pauses), lambda: None)()
+
+
+@pytest.mark.req("WAVE-10")
+def test_gates_that_are_held_are_judged_again_until_the_time_is_over(aws):
+    alarm(aws, "bbws-sit-errors")
+    clock = Patient()
+    held = run(ALARMS, hold=50, clock=clock)
+    assert (held["verdict"], held["held"], clock.pauses) == ("pass", 50, [20, 20, 10])
+
+
+@pytest.mark.req("WAVE-10")
+def test_gates_that_are_held_end_with_the_first_failure(aws):
+    alarm(aws, "bbws-sit-errors")
+    clock = Patient({2: lambda: alarm(aws, "bbws-sit-errors", "ALARM")})
+    failed = run(ALARMS, hold=300, clock=clock)
+    assert (failed["verdict"], failed["held"], clock.pauses) == ("fail", 40, [20, 20])
+
+
+@pytest.mark.parametrize(
+    ("observed", "verdict"),
+    [
+        ({"version": "1", "verified": "1"}, "pass"),
+        ({"version": "2", "verified": "1"}, "fail"),
+        ({"version": "2", "verified": None}, "fail"),
+        ({"version": None, "verified": "1"}, "fail"),
+    ],
+    ids=["as it was", "moved by hand", "recorded otherwise", "removed"],
+)
+def test_what_a_plan_has_seen_is_not_asked_again_for_drift(aws, observed, verdict):
+    record(table(aws, TABLE), "tenant_instance_management")
+    services = [{**TENANT[0], "target": {**TENANT[0]["target"], "observed": observed}}]
+    aws.clear_journal()
+    result = run({"id": "drift", "kind": "drift", "sides": ["target"]}, services=services, records_table=TABLE)
+    assert (verdicts(result, "drift"), asked(aws)) == ([verdict], {"dynamodb:BatchGetItem": 1})
+
+
+@pytest.mark.parametrize(
+    ("checked", "verdict"), [(["a", "b"], "pass"), (["a"], "fail"), (None, "inconclusive")], ids=["all", "not all", "not told"]
+)
+def test_evidence_must_be_about_the_very_packages(aws, evidence, checked, verdict):
+    content = json.loads(evidence.read_text())
+    evidence.write_text(json.dumps({**content, **({"packages": checked} if checked else {})}))
+    result = run({"id": "quality", "kind": "evidence"}, evidence=str(evidence), packages=["a", "b"])
+    assert result["verdict"] == verdict
 
 
 # --- documentation ----------------------------------------------------------------------------------------------------------
@@ -536,7 +594,12 @@ def test_what_is_returned_is_what_is_documented(aws):
     assert set(result["gates"][0]) == set(documented["gates"]["contains"])
 
 
-@pytest.mark.parametrize("environment", ["sit", "prod"])
-def test_the_example_policies_can_be_used(environment):
-    text = (ROOT / "examples" / "policies" / f"{environment}.yml").read_text().replace('"{{ freezes | default([]) }}"', "[]")
-    assert read_policy(yaml.safe_load(text)["promotion_policy"]).environment == environment
+@pytest.mark.parametrize("environment", ["dev", "sit", "prod"])
+def test_the_policies_of_the_inventories_can_be_used(environment):
+    variables = [
+        yaml.safe_load((ROOT / f"inventories/{environment}/group_vars/all/{name}.yml").read_text()) for name in ("account", "promotion")
+    ]
+    known = variables[0] | variables[1]
+    policy = known["promotion_policy"] | {"windows": known["windows"], "freezes": known["freezes"]}
+    assert read_policy(policy).environment == environment
+    assert read_policy({**policy, "gates": known["promotion_soak_gates"]}).gates
