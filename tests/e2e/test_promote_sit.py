@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -257,3 +259,25 @@ def test_one_bad_site_function_takes_back_those_of_its_set_that_this_run_moved(a
     assert alias(aws, SERVICES["templates_service"])["RevisionId"] == untouched
     assert "plugins_service failed, and the set is promoted together" in alias(aws, SERVICES["sites_service"])["Description"]
     assert "plugins_service failed; nothing after this was begun." in done.output
+
+
+@pytest.mark.seed("promoted", metrics_delay=0)
+@pytest.mark.req("WAVE-10", "WAVE-11")
+def test_a_wave_that_does_not_stay_well_is_taken_back_and_the_next_is_not_begun(aws: LocalAWS, play: Play) -> None:
+    def alarm() -> None:
+        while not any(entry["operation"] == "UpdateAlias" for entry in aws.writes()):
+            time.sleep(0.2)
+        aws.client("cloudwatch", "sit").set_alarm_state(AlarmName="bbws-sit-errors", StateValue="ALARM", StateReason="Too many")
+
+    operator = threading.Thread(target=alarm)
+    operator.start()
+    done = play("promote_sit", "--limit", "tenant_management:event_handler", "-e", "promotion_soak_seconds=25")
+    operator.join()
+    assert done.code != 0
+    assert alias(aws, TENANT)["FunctionVersion"] == "1" and alias(aws, TENANT, "verified-sit")["FunctionVersion"] == "1"
+    assert "bbws-sit-errors" in alias(aws, TENANT)["Description"]
+    outcomes = {name: service["outcome"] for name, service in done.services.items()}
+    assert outcomes == {TENANT_SERVICE: "rolled back", "ecs_event_handler": "not begun"}
+    rows = aws.client("dynamodb", "sit").scan(TableName="bbws-deployments-sit")["Items"]
+    told = {(row["action"]["S"], row["status"]["S"]) for row in rows if row.get("component", {}).get("S") == TENANT_SERVICE}
+    assert told == {("deploy", "failed"), ("rollback", "succeeded")}
