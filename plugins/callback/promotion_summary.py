@@ -42,6 +42,7 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 PROMOTE = {"bbws.platform.lambda_alias_promote", "bbws.platform.cloudformation_stack"}
+PLANS = "bbws.platform.plans_info"
 PREFLIGHT = "bbws.platform.preflight_info"
 #: What a result tells and the report repeats.
 KEPT = (
@@ -94,9 +95,8 @@ class CallbackModule(CallbackBase):
         self._playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
-        if _action(task) in PROMOTE:
+        if _action(task) in PROMOTE or _action(task) == PLANS and task.args.get("module") in PROMOTE:
             self._begun[host.get_name(), task._uuid] = time.monotonic()
-            self._steps.setdefault(host.get_name(), [])
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         self._note(result, failed=False)
@@ -110,24 +110,31 @@ class CallbackModule(CallbackBase):
             self._preflight_failed = self._preflight_failed or failed
         if (host, task._uuid) not in self._begun:
             return
-        told, requested = _like_a_function(result._result), task.args.get("state") == "rolled_back"
+        seconds = round(time.monotonic() - self._begun[host, task._uuid], 1)
+        if _action(task) == PLANS:
+            for name in result._result.get("unchanged", ()):  # the others get a task of their own
+                self._add(name, task, result._result["plans"][name], False, seconds)
+        else:
+            self._add(host, task, result._result, failed, seconds)
+
+    def _add(self, host: str, task: t.Any, result: t.Mapping[str, t.Any], failed: bool, seconds: float) -> None:
+        told, requested = _like_a_function(result), task.args.get("state") == "rolled_back"
         step = {name: told[name] for name in KEPT if told.get(name) is not None}
         step["outcome"] = outcome_of(told, failed, bool(task.check_mode), requested)
         if step["outcome"] == "would change" and not context.CLIARGS.get("check"):
             step["outcome"] = "not begun"  # planned, in a run that isn't one of check mode
         step["requested"] = "rollback" if requested else "promotion"
-        step["seconds"] = round(time.monotonic() - self._begun[host, task._uuid], 1)
+        step["seconds"] = seconds
         if failed:
             step["msg"] = str(told.get("msg", ""))
-        self._steps[host].append(step)
+        self._steps.setdefault(host, []).append(step)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
-        steps = {host: taken for host, taken in self._steps.items() if taken}
-        if not steps:
+        if not self._steps:
             if self._preflight_failed:
                 self._display.display("Nothing was changed: the preflight stopped the run.")
             return
-        report = summary(self._playbook, steps)
+        report = summary(self._playbook, self._steps)
         self._display.banner("SUMMARY")
         for line in (*table(report["services"]), "", *remarks(report["services"]), report["sentence"]):
             self._display.display(line)

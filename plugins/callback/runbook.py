@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Ansible's default output, but where a module of this collection, an assertion or the check of a role's arguments fails, only its message
     is shown. Nothing else in such a result helps the person who waits; C(-v) shows all of it.
+  - Names of C(meta) tasks aren't shown.
 author:
   - BBWS Platform Team (@BigBeardWebSolutions)
 extends_documentation_fragment:
@@ -29,11 +30,17 @@ from ansible.plugins.callback.default import CallbackModule as Default
 #: Modules whose failure is told by its message alone.
 TELLING = ("bbws.platform.", "ansible.builtin.assert", "ansible.builtin.fail", "ansible.builtin.validate_argument_spec")
 
+META = ("meta", "ansible.builtin.meta")
+
 
 class CallbackModule(Default):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "bbws.platform.runbook"
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        if task.action not in META:  # Ansible would print the name of such a task for each host, and nothing else
+            super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         if not self._short(result):

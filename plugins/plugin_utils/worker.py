@@ -24,6 +24,18 @@ test_loader.get("ansible.builtin.defined")
 OURS = {"auto", "auto_silent", "auto_legacy", "auto_legacy_silent", sys.executable}
 
 
+def runs_here(task: t.Any, transport: str, become: bool, templar: t.Any, variables: t.Mapping[str, t.Any]) -> bool:
+    """Whether the worker can do what the task asks, with these variables of its host."""
+    return (
+        transport == "local"
+        and not become
+        and not task.async_val
+        and not any(task.environment or [])
+        and templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=variables)) in OURS
+        and boolean(templar.template(variables.get("bbws_run_in_worker", True)))
+    )
+
+
 class WorkerAction(ActionBase):
     """Base of the action plugins that carry our modules' names; a subclass names its module and its FQCN.
 
@@ -42,23 +54,10 @@ class WorkerAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
-        if self._elsewhere(task_vars):
-            return {**result, **self._execute_module(module_name=self.name, task_vars=task_vars, wrap_async=self._task.async_val)}
-        return {**result, **self._in_worker(task_vars)}
-
-    def _elsewhere(self, task_vars: dict[str, t.Any]) -> bool:
-        return (
-            self._connection.transport != "local"
-            or bool(self._task.async_val)
-            or self._connection.become is not None
-            or any(self._task.environment or [])
-            or self._interpreter(task_vars) not in OURS
-            or not boolean(self._templar.template(task_vars.get("bbws_run_in_worker", True)))
-        )
-
-    def _interpreter(self, task_vars: dict[str, t.Any]) -> str:
-        """The Python that the inventory, the environment or the configuration asks for."""
-        return self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
+        become = self._connection.become is not None
+        if runs_here(self._task, self._connection.transport, become, self._templar, task_vars):
+            return {**result, **self._in_worker(task_vars)}
+        return {**result, **self._execute_module(module_name=self.name, task_vars=task_vars, wrap_async=self._task.async_val)}
 
     def _in_worker(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         host = task_vars.get("inventory_hostname", "")

@@ -99,7 +99,9 @@ def test_it_checks_first_then_promotes_tenant_event_handler_and_site_functions_t
     headings = [line.split("[")[1].split("]")[0] for line in journey.first.output.splitlines() if line.startswith("PLAY [")]
     assert headings == [
         "Refuse to run against the wrong account",
-        "Plan the promotion, lock SIT, and judge the gates",
+        "Plan the functions",
+        "Plan the event handler",
+        "Lock SIT, and judge the gates",
         "Promote tenant and instance management (step 1)",
         "Promote the event handler (step 2)",
         "Promote site management, its four functions together (step 3)",

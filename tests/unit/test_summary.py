@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.bbws.platform.plugins.callback.promotion_summary import (
+    PLANS,
     PREFLIGHT,
     CallbackModule,
     outcome_of,
@@ -118,7 +119,7 @@ class Run:
         self.callback.v2_playbook_on_start(SimpleNamespace(_file_name="playbooks/promote_sit.yml"))
 
     def task(self, action: str, failed: bool = False, **result: Any) -> None:
-        task = SimpleNamespace(action=action, resolved_action=action, args={}, check_mode=False, _uuid="t")
+        task = SimpleNamespace(action=action, resolved_action=action, args={"module": PROMOTE}, check_mode=False, _uuid="t")
         host = SimpleNamespace(get_name=lambda: "sites_service")
         self.callback.v2_runner_on_start(host, task)
         told = SimpleNamespace(_task=task, _host=host, _result=result)
@@ -164,6 +165,14 @@ def test_a_file_that_cannot_be_written_is_told_and_nothing_else_is_lost(tmp_path
     lines = run.end()
     assert "1 service was promoted: sites_service." in lines
     assert lines[-1].startswith(f"The summary could not be written to {tmp_path}/taken/summary.json: ")
+
+
+def test_services_that_were_only_looked_at_together_are_summed_up_too() -> None:
+    run = Run("")
+    plans = {name: {**PROMOTED, "changed": name == "b", "failed": False} for name in ("a", "b", "sites_service")}
+    run.task(PLANS, plans=plans, unchanged=["a", "sites_service"])
+    run.task(PROMOTE, **PROMOTED)
+    assert run.end()[-1] == "1 service was promoted: sites_service. 1 service already serves its release: a."
 
 
 def test_an_empty_path_means_no_file() -> None:

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import gc
 import random
 import re
+import threading
 import time
 import typing as t
 
@@ -27,7 +29,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
 from ..fence import FENCE_SPEC, Fence
-from ..reconcile import Refused, Uncertain
+from ..reconcile import Refused, Uncertain, canonical
 from .sts import get_caller_identity
 
 #: Retries by the SDK, and by nothing else: 8 attempts with jittered backoff (measured: 420 of 420 in a 30 % storm).
@@ -107,6 +109,38 @@ def reject_placeholders(values: t.Any) -> None:
         raise Refused(found)
 
 
+class _Connection:
+    """A session, its clients, and who STS says we are."""
+
+    def __init__(self) -> None:
+        self.session: t.Any = None
+        self.clients: dict[tuple[t.Any, ...], t.Any] = {}
+        self.identity: dict[str, t.Any] = {}
+        self.refusal = ""
+        self.lock = threading.RLock()  # sessions make clients for one thread at a time
+
+
+#: The connections of a process that works for many hosts, by the parameters that they are made from.
+_shared: dict[str, _Connection] | None = None
+
+
+@contextlib.contextmanager
+def shared_connections() -> t.Iterator[None]:
+    """Within this, tasks that sign in alike use one session and one answer of STS; in a process of its own, never across a fork."""
+    global _shared
+    _shared = {}
+    try:
+        yield
+    finally:
+        _shared = None
+
+
+def _connection(params: t.Mapping[str, t.Any]) -> _Connection:
+    if _shared is None:
+        return _Connection()
+    return _shared.setdefault(canonical({name: params.get(name) for name in ("role_arn", *aws_argument_spec())}), _Connection())
+
+
 class Clock:
     """Time as the code under test may have it: ``now()`` in seconds since 1970, ``monotonic()``, and a pause."""
 
@@ -127,8 +161,7 @@ class Account:
     ):
         self.params, self.progress, self.clock, self.name = params, progress, clock, name
         self.expected = params.get("expected_account_id")
-        self._clients: dict[tuple[t.Any, ...], t.Any] = {}
-        self._session: t.Any = None
+        self._connection = _connection(params)
         self.arn = ""
         #: What this run measured and named, for its result.
         self.notes: dict[str, t.Any] = {}
@@ -149,12 +182,13 @@ class Account:
 
     def session(self) -> t.Any:
         """The botocore session: explicit keys, else the profile, else what the environment gives; then the role on top."""
-        if self._session is None:
-            try:
-                self._session = self._signed_in()
-            except botocore.exceptions.BotoCoreError as error:
-                raise Refused(self.explain(error)) from error
-        return self._session
+        with self._connection.lock:
+            if self._connection.session is None:
+                try:
+                    self._connection.session = self._signed_in()
+                except botocore.exceptions.BotoCoreError as error:
+                    raise Refused(self.explain(error)) from error
+            return self._connection.session
 
     def _signed_in(self) -> t.Any:
         session = _blank_sessions.pop() if _blank_sessions else _blank_session()
@@ -170,16 +204,17 @@ class Account:
 
     def client(self, service: str, region: str | None = None, once: bool = False, read_timeout: int = 60) -> t.Any:
         """A botocore client, made once. ``once``: no retry by the SDK; ``read_timeout`` in seconds."""
-        key = (service, region or self.region, once, read_timeout)
-        if key not in self._clients:
-            self._clients[key] = self.session().create_client(
-                service,
-                region_name=key[1],
-                endpoint_url=self.params.get("endpoint_url") or None,
-                verify=False if self.params.get("validate_certs") is False else self.params.get("aws_ca_bundle"),
-                config=self._config(ONCE if once else RETRYING, read_timeout),
-            )
-        return self._clients[key]
+        with self._connection.lock:
+            key = (service, region or self.region, once, read_timeout)
+            if key not in self._connection.clients:
+                self._connection.clients[key] = self.session().create_client(
+                    service,
+                    region_name=key[1],
+                    endpoint_url=self.params.get("endpoint_url") or None,
+                    verify=False if self.params.get("validate_certs") is False else self.params.get("aws_ca_bundle"),
+                    config=self._config(ONCE if once else RETRYING, read_timeout),
+                )
+            return self._connection.clients[key]
 
     def _config(self, retries: dict[str, t.Any], read_timeout: int = 60) -> t.Any:
         config = botocore.config.Config(
@@ -194,16 +229,26 @@ class Account:
             raise Refused(
                 f"expected_account_id of {self.name} must be a string of 12 digits, not {self.expected!r} (quote it in the inventory)."
             )
-        try:
-            identity = get_caller_identity(self.client("sts"))
-        except Exception as error:
-            raise Refused(self.explain(error) or str(error)) from error
+        identity = self._identity()
         self.arn = identity["Arn"]
         if identity["Account"] != self.expected:
             raise Refused(
                 f"Wrong account for {self.name}: the inventory names {self.expected}, but the credentials"
                 f"{self._by()} belong to {identity['Account']} ({self.arn})."
             )
+
+    def _identity(self) -> dict[str, t.Any]:
+        """STS's answer, asked for once a connection, whatever the answer is."""
+        with self._connection.lock:
+            if not (self._connection.identity or self._connection.refusal):
+                try:
+                    self._connection.identity = get_caller_identity(self.client("sts"))
+                except Exception as error:
+                    self._connection.refusal = self.explain(error) or str(error)
+                    raise Refused(self._connection.refusal) from error
+            if self._connection.refusal:
+                raise Refused(self._connection.refusal)
+            return self._connection.identity
 
     def _by(self) -> str:
         if self.params.get("role_arn"):
@@ -288,9 +333,9 @@ def poll(
         interval = min(interval * 1.5, longest)
 
 
-def together(*reads: t.Callable[[], t.Any]) -> list[t.Any]:
+def together(*reads: t.Callable[[], t.Any], at_once: int = 16) -> list[t.Any]:
     """The results of reads made side by side, in their order. Threads only ever read; writes stay in the main thread."""
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=min(len(reads), 16))
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=max(1, min(len(reads), at_once)))
     try:
         return [future.result() for future in [pool.submit(look) for look in reads]]
     finally:

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
-from ansible_collections.bbws.platform.plugins.module_utils.aws import awslambda, calls
-from ansible_collections.bbws.platform.plugins.module_utils.aws.account import RETRYING, Account
-from ansible_collections.bbws.platform.plugins.module_utils.reconcile import Uncertain
+from ansible_collections.bbws.platform.plugins.module_utils.aws import account, awslambda, calls
+from ansible_collections.bbws.platform.plugins.module_utils.aws.account import RETRYING, Account, shared_connections
+from ansible_collections.bbws.platform.plugins.module_utils.reconcile import Refused, Uncertain
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
@@ -85,6 +85,34 @@ def test_a_doubt_that_stays_is_told_as_it_is():
 def test_the_session_asks_for_its_credentials_as_patiently_as_for_everything_else():
     retries = Account({}).session().get_default_client_config().retries
     assert retries == RETRYING
+
+
+def test_only_accounts_that_sign_in_alike_share_a_connection_and_only_where_it_is_said():
+    sit, dev = {"profile": "bbws-sit", "expected_account_id": "1" * 12}, {"profile": "bbws-dev"}
+    assert Account(sit)._connection is not Account(sit)._connection
+    with shared_connections():
+        shared = Account(sit)._connection
+        assert Account({**sit, "expected_account_id": "2" * 12})._connection is shared  # what STS said is compared for each
+        others = [
+            dev,
+            {**sit, "region": "us-east-1"},
+            {**sit, "role_arn": "arn"},
+            {**sit, "access_key": "key"},
+            {**sit, "endpoint_url": "url"},
+        ]
+        assert not any(Account(other)._connection is shared for other in others)
+    assert Account(sit)._connection is not shared
+
+
+def test_what_sts_refused_is_not_asked_for_again_by_those_who_share_the_connection(monkeypatch):
+    acts = Acts(refused("AccessDenied", 403))
+    monkeypatch.setattr(account, "get_caller_identity", lambda client: acts())
+    monkeypatch.setattr(Account, "client", lambda self, service: None)
+    with shared_connections():
+        for profile in ("bbws-sit", "bbws-sit", "bbws-dev"):
+            with pytest.raises(Refused, match="is not allowed to this identity"):
+                Account({"profile": profile, "expected_account_id": "1" * 12}).guard()
+    assert acts.count == 2
 
 
 @pytest.mark.parametrize("bad", [b"", b"<Error>SlowDown</Error>", b"the pack"], ids=["nothing", "an-error", "half"])
