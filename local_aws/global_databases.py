@@ -9,7 +9,7 @@ Each secondary reports its lag once a minute as `AuroraGlobalDBReplicationLag` (
 there: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html. It is some 80 ms until
 `POST /_local_aws/replication` stops the replication; then it grows with the time, as when writes go on.
 
-Environment: `LOCAL_AWS_RDS_STEP`, seconds that each step of an operation takes (default 0.05).
+Environment: `LOCAL_AWS_RDS_STEP`, seconds that each step of an operation takes (default 1).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LAG = 80.0
 
 def step() -> float:
     """Seconds that each step takes."""
-    return float(os.environ.get("LOCAL_AWS_RDS_STEP", "0.05"))
+    return float(os.environ.get("LOCAL_AWS_RDS_STEP", "1"))
 
 
 def refused(code: str, message: str, status: int = 400) -> Refused:
@@ -201,7 +201,7 @@ def _cancelled(database: GlobalDatabase) -> Iterator[float]:
 
 
 def _resynchronized(database: GlobalDatabase, member: Member) -> Iterator[float]:
-    """https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-disaster-recovery.html: AWS adds it back by itself."""
+    """AWS adds it back by itself once its region works, as the page on disaster recovery at the head of this file says."""
     yield step()
     while regions.is_off(member.region):
         yield step()
@@ -211,7 +211,10 @@ def _resynchronized(database: GlobalDatabase, member: Member) -> Iterator[float]
 
 
 def detached(database: GlobalDatabase, member: Member, cluster: DBCluster | None) -> Iterator[float]:
-    """https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RemoveFromGlobalCluster.html: it becomes a cluster that writes alone."""
+    """It becomes a cluster that writes alone.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RemoveFromGlobalCluster.html
+    """
     if cluster:
         cluster.status = "promoting"
     yield step()

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+
 from local_aws import clock, later
 from local_aws.accounts import ACCOUNTS, REGION
 from local_aws.global_databases import databases
@@ -15,6 +17,10 @@ PRIMARY, SECONDARY = "bbws-aurora-prod", "bbws-aurora-prod-dr"
 VERSION = "8.0.mysql_aurora.3.08.0"
 HISTORY = 3600
 """Seconds of lag that CloudWatch knows of a seeded global database."""
+
+
+# Nobody starts machines here, and moto takes half a second a region to read their images.
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 
 def arn(region: str, name: str) -> str:

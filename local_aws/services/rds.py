@@ -38,6 +38,15 @@ def _cluster(backend: RDSBackend, name: str) -> DBCluster:
     return found
 
 
+def _key(backend: RDSBackend, name: str) -> str:
+    """The ARN of a key of the region. Raises KMSKeyNotAccessibleFault."""
+    if name.startswith("arn:") and name.split(":")[3] != backend.region_name:
+        raise refused(
+            "KMSKeyNotAccessibleFault", f"The specified KMS key [{name}] does not exist, is not enabled or you do not have access."
+        )
+    return backend._validate_kms_key(name)
+
+
 def _expect_groups(backend: RDSBackend, kwargs: dict[str, Any]) -> None:
     group, subnets = kwargs.get("db_cluster_parameter_group_name"), kwargs.get("db_subnet_group_name")
     if group and not group.startswith("default.") and group not in backend.db_cluster_parameter_groups:
@@ -89,7 +98,7 @@ def install() -> None:
             raise refused("DBClusterAlreadyExistsFault", "DB Cluster already exists")
         _expect_groups(self, kwargs)
         if kwargs.get("kms_key_id"):
-            kwargs["kms_key_id"] = self._validate_kms_key(kwargs["kms_key_id"])
+            kwargs["kms_key_id"] = _key(self, kwargs["kms_key_id"])
         if not into:
             cluster = original(self, kwargs)
         else:
@@ -140,7 +149,10 @@ def install() -> None:
 
     @replace(RDSBackend, "create_db_instance")
     def create_db_instance(original: Callable[..., DBInstance], self: RDSBackend, db_kwargs: dict[str, Any]) -> DBInstance:
-        """https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html: spread over the zones unless one is named."""
+        """Spread over the zones unless one is named.
+
+        https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
+        """
         cluster = db_kwargs.get("db_cluster_identifier")
         if cluster:
             there = _cluster(self, cluster)
