@@ -45,7 +45,8 @@ def _surroundings(aws: Seeding, region: str, name: str) -> list[str]:
     return [ec2.create_security_group(GroupName=name, Description="Database", VpcId=vpc)["GroupId"]]
 
 
-def _settle() -> None:
+def settle() -> None:
+    """End all that is under way now."""
     while later.waiting():
         later.run_next()
 
@@ -67,7 +68,7 @@ def database(aws: Seeding) -> None:
         PreferredBackupWindow="00:30-01:30", DBClusterParameterGroupName=PRIMARY, DeletionProtection=True, Tags=tags,
         CopyTagsToSnapshot=True, EnableCloudwatchLogsExports=["audit", "error", "slowquery"],
     )  # fmt: skip
-    _settle()
+    settle()
     _instances(rds, PRIMARY, 2)
 
 
@@ -76,7 +77,7 @@ def _instances(rds: object, cluster: str, count: int) -> None:
         rds.create_db_instance(  # type: ignore[attr-defined]
             DBInstanceIdentifier=f"{cluster}-{number}", DBClusterIdentifier=cluster, Engine="aurora-mysql", DBInstanceClass="db.r6g.large"
         )
-    _settle()
+    settle()
 
 
 @seed("global-database", "PROD's Aurora global database, written in the primary region, in sync, with an hour of lag in CloudWatch.")
@@ -87,7 +88,7 @@ def global_database(aws: Seeding) -> None:
     rds.create_global_cluster(
         GlobalClusterIdentifier=GLOBAL, SourceDBClusterIdentifier=arn(REGION, PRIMARY), DeletionProtection=True, Tags=tags
     )
-    _settle()
+    settle()
     other.create_db_cluster_parameter_group(
         DBClusterParameterGroupName=SECONDARY, DBParameterGroupFamily="aurora-mysql8.0", Description="TLS"
     )
@@ -103,7 +104,7 @@ def global_database(aws: Seeding) -> None:
         CopyTagsToSnapshot=True, EnableCloudwatchLogsExports=["audit", "error", "slowquery"],
         Tags=[{"Key": "Environment", "Value": "prod"}, {"Key": "Name", "Value": SECONDARY}, {"Key": "ManagedBy", "Value": "bbws.platform"}],
     )  # fmt: skip
-    _settle()
+    settle()
     _instances(other, SECONDARY, 1)
     for member in databases(ACCOUNTS["prod"])[GLOBAL].members:
         member.told = clock.now() - HISTORY

@@ -11,7 +11,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .aurora_global import MANAGED_BY, TLS, Cluster, Database, Desired, Member, Seen
+from .aurora_global import MANAGED_BY, TLS, Cluster, Database, Desired, Member, Operation, Seen
 from .reconcile import Change, Refused
 
 
@@ -288,11 +288,11 @@ def _written(want: Desired, seen: Seen, database: Database) -> list[Change]:
     """One request, then waiting; where the request was made already, by whom ever, only the waiting."""
     target, writer, operation = _member(want, database), database.writer, database.operation
     awaited = AwaitWriter(f"writer of {want.name}", None, want.arn)
+    if operation is not None:  # also while the target still writes: somebody may be moving that away
+        _expect_same(want, operation)
+        return [awaited]
     if target.writer:
         return [] if database.idle else [awaited]
-    if operation is not None:
-        _expect_same(want, database)
-        return [awaited]
     if not database.idle:
         raise Refused(f"Global cluster {want.name} is {database.status}: wait until it is available, then run this again.")
     if writer is None:
@@ -310,9 +310,8 @@ def _member(want: Desired, database: Database) -> Member:
     return found
 
 
-def _expect_same(want: Desired, database: Database) -> None:
+def _expect_same(want: Desired, operation: Operation) -> None:
     """An operation under way is ours if it brings about what is wanted, without losing more than is allowed."""
-    operation = database.operation
     if operation.status == "cancelling":
         raise Refused(f"Global cluster {want.name} is taking back {operation}: wait for its end, then run this again.")
     if operation.target != want.arn:
