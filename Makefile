@@ -55,6 +55,9 @@ fault: setup ## Tests under injected faults, a quick selection
 faults: setup ## Tests under injected faults, the full matrices
 	@$(BIN)/pytest -q tests/fault --full-matrix $(ARGS)
 
+ministack: setup ## The database's module on ministack, an emulator that nobody here wrote; fetched from PyPI once
+	@$(BIN)/python -m scripts.ministack $(ARGS)
+
 e2e: setup ## The production commands as a user and as AWX run them
 	@scripts/test.sh e2e
 
@@ -71,4 +74,4 @@ clean: ## Stop the local AWS and remove all that make has made
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_aws stop || true; fi
 	rm -rf .venv .ansible .local-aws .pytest_cache .ruff_cache .hypothesis build
 
-.PHONY: help setup demo demo-bad-release demo-gates demo-dr local-aws local-aws-stop test lint docs sanity unit fault faults e2e molecule bench lock clean
+.PHONY: help setup demo demo-bad-release demo-gates demo-dr local-aws local-aws-stop test lint docs sanity unit fault faults ministack e2e molecule bench lock clean
