@@ -12,7 +12,7 @@ from local_aws.accounts import ACCOUNTS, REGION
 from local_aws.seeds_database import DR_REGION, GLOBAL, SECONDARY, arn, key
 from tests.fault import kit, seeds
 from tests.fault.kit import Scenario, difference
-from tests.fault.test_matrix import LIGHT, LOST, expect, storm, until
+from tests.fault.test_matrix import HEAVY, LIGHT, LOST, expect, storm, until
 from tests.fault.test_matrix import settle as settled
 
 SEED = f"{Path(seeds.__file__)}:aurora_scenarios"
@@ -81,7 +81,6 @@ def never_two_writers(here, label):
 
 @pytest.mark.matrix("R1 aurora")
 @every(SWITCH, PRESENT)
-@pytest.mark.req("DR-11")
 def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(scenario, world, tally):
     here, row = world(scenario), tally(scenario)
     reference = here.undisturbed()
@@ -96,7 +95,6 @@ def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(scenario, wo
 
 @pytest.mark.matrix("R2 aurora")
 @every(SWITCH)
-@pytest.mark.req("DR-11")
 def test_a_light_storm_is_not_noticed(scenario, world, tally, full, seed):
     here, row = world(scenario), tally(scenario, "all three")
     for number in range(10 if full else 1):
@@ -106,9 +104,20 @@ def test_a_light_storm_is_not_noticed(scenario, world, tally, full, seed):
     row.expect(ok_share=1)
 
 
+@pytest.mark.matrix("R3 aurora")
+@pytest.mark.full_matrix
+@pytest.mark.parametrize("kind", HEAVY)
+@every(SWITCH, FAIL)
+def test_a_heavy_storm_is_survived_or_told_in_a_sentence(scenario, kind, world, tally, seed):
+    here, row = world(scenario), tally(scenario, f"{kind} {HEAVY[kind]:.0%}")
+    for number in range(10):
+        storm(here, row, [{"do": kind, "probability": HEAVY[kind], "seed": 1000 * seed + number}], f"storm {number}")
+        assert len(asked(here)[1]) <= 1
+    row.expect(ok_share=0.9)
+
+
 @pytest.mark.matrix("R12 aurora, killed")
 @every(SWITCH, FAIL)
-@pytest.mark.req("DR-11", "DR-12")
 def test_a_run_killed_at_any_call_is_resumed_and_nothing_is_asked_twice(scenario, world, tally, cases):
     here = world(scenario)
     reference = here.undisturbed()
@@ -128,7 +137,6 @@ def test_a_run_killed_at_any_call_is_resumed_and_nothing_is_asked_twice(scenario
 
 @pytest.mark.matrix("R12 aurora, answer lost")
 @every(SWITCH, FAIL, PRESENT)
-@pytest.mark.req("DR-11")
 def test_a_request_whose_answer_is_lost_is_not_made_twice(scenario, world, tally, cases):
     here = world(scenario)
     reference = here.undisturbed()
@@ -158,7 +166,6 @@ def test_an_answer_that_is_cut_off_is_never_taken_for_a_whole_one(scenario, worl
 
 @pytest.mark.matrix("R12 aurora, never answered")
 @every(SWITCH)
-@pytest.mark.req("DR-11")
 def test_a_request_that_is_never_answered_ends_in_a_sentence_or_in_the_wanted_writer(scenario, world, tally, cases):
     here = world(scenario)
     reference = here.undisturbed()
@@ -174,7 +181,6 @@ def test_a_request_that_is_never_answered_ends_in_a_sentence_or_in_the_wanted_wr
 
 @pytest.mark.matrix("R12 aurora, stale")
 @every(SWITCH, FAIL)
-@pytest.mark.req("DR-11")
 def test_a_rerun_that_sees_the_past_begins_no_second_change(scenario, world, tally, cases):
     """It may ask, and AWS refuses it; never are two begun."""
     here, kinds = world(scenario), ("3", "9")
@@ -197,7 +203,6 @@ def test_a_rerun_that_sees_the_past_begins_no_second_change(scenario, world, tal
 
 @pytest.mark.matrix("R12 aurora, two at once")
 @pytest.mark.parametrize("other", [SWITCH, FAIL], ids=["the same", "both verbs"])
-@pytest.mark.req("DR-11")
 def test_of_two_operators_at_once_one_changes_the_writer(other, world, tally, full):
     here, row = world(SWITCH), tally(SWITCH, f"with {other.name}")
     reference = here.undisturbed()
@@ -216,7 +221,6 @@ def test_of_two_operators_at_once_one_changes_the_writer(other, world, tally, fu
 
 @pytest.mark.matrix("R12 aurora, orphan")
 @every(SWITCH)
-@pytest.mark.req("DR-11")
 def test_a_rerun_gets_along_with_a_run_that_still_works(scenario, world, tally):
     here, row = world(scenario), tally(scenario)
     reference = here.undisturbed()

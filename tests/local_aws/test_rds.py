@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -114,6 +116,15 @@ def test_a_secondary_that_could_not_join_is_refused(aws, changes, code):
     given = {**DATABASE, "DBClusterIdentifier": "third", "Engine": "aurora-mysql", "KmsKeyId": kms, **changes}
     assert refusal(third.create_db_cluster, **{name: value for name, value in given.items() if value}) == code
     assert third.describe_db_clusters()["DBClusters"] == [] and len(told(third)["GlobalClusterMembers"]) == 2
+
+
+@BOTH
+def test_the_customers_own_command_tells_who_writes(aws):
+    query = "GlobalClusters[0].GlobalClusterMembers[*].[DBClusterArn,IsWriter,SynchronizationStatus]"
+    words = ["rds", "describe-global-clusters", "--global-cluster-identifier", GLOBAL, "--query", query, "--output", "text"]
+    environment = {**aws.environ, "AWS_PROFILE": "bbws-prod"}
+    run = subprocess.run([sys.executable, "-m", "awscli", *words], env=environment, capture_output=True, text=True, check=True)
+    assert [line.split("\t") for line in run.stdout.splitlines()] == [[FROM, "True", "connected"], [TO, "False", "connected"]]
 
 
 @BOTH

@@ -21,9 +21,19 @@ URL = os.environ.get("MINISTACK_URL")
 pytestmark = pytest.mark.skipif(not URL, reason="make ministack starts it")
 ACCOUNT, REGION, DR_REGION = "093646564004", "af-south-1", "eu-west-1"
 GLOBAL, PRIMARY, SECONDARY = "bbws-aurora-global", "bbws-aurora-prod", "bbws-aurora-prod-dr"
+#: ministack moves the writer of aurora-mysql only between real MySQL servers in Docker, that of aurora-postgresql by its records alone.
+ENGINE, VERSION = "aurora-postgresql", "17.6"
 #: To ministack a key of 12 digits is the account.
 KEYS = {"access_key": ACCOUNT, "secret_key": "not-a-secret"}
-CONNECTION = {**KEYS, "endpoint_url": URL, "expected_account_id": ACCOUNT, "global_cluster_identifier": GLOBAL, "adopt": True}
+CONNECTION = {
+    **KEYS,
+    "endpoint_url": URL,
+    "expected_account_id": ACCOUNT,
+    "global_cluster_identifier": GLOBAL,
+    "adopt": True,
+    "wait_timeout": 20,
+    "engine": ENGINE,
+}
 THERE = {**CONNECTION, "region": DR_REGION, "db_cluster_identifier": SECONDARY}
 BACK = {**CONNECTION, "region": REGION, "db_cluster_identifier": PRIMARY}
 
@@ -68,20 +78,18 @@ def network():
 def primary(name, **more):
     """A cluster with an instance; one that joins a global cluster that has no member yet becomes its writer."""
     client("rds").create_db_cluster(
-        DBClusterIdentifier=name, Engine="aurora-mysql", EngineVersion="8.0.mysql_aurora.3.08.0", MasterUsername="admin",
+        DBClusterIdentifier=name, Engine=ENGINE, EngineVersion=VERSION, MasterUsername="admin",
         MasterUserPassword="long-enough", StorageEncrypted=True, **more,
     )  # fmt: skip
     client("rds").create_db_instance(
-        DBInstanceIdentifier=f"{name}-1", DBClusterIdentifier=name, Engine="aurora-mysql", DBInstanceClass="db.r6g.large"
+        DBInstanceIdentifier=f"{name}-1", DBClusterIdentifier=name, Engine=ENGINE, DBInstanceClass="db.r6g.large"
     )
 
 
 @pytest.fixture(scope="module")
 def attached(network):
     """A global database that was begun empty and encrypted, with a secondary that the module attached."""
-    client("rds").create_global_cluster(
-        GlobalClusterIdentifier=GLOBAL, Engine="aurora-mysql", EngineVersion="8.0.mysql_aurora.3.08.0", StorageEncrypted=True
-    )
+    client("rds").create_global_cluster(GlobalClusterIdentifier=GLOBAL, Engine=ENGINE, EngineVersion=VERSION, StorageEncrypted=True)
     primary(PRIMARY, GlobalClusterIdentifier=GLOBAL)
     wanted = {**THERE, **network}
     check = run(wanted, check=True)
@@ -174,4 +182,4 @@ def test_a_member_is_detached_once_and_cannot_rejoin(attached, network):
 def test_a_second_global_cluster_of_a_name_is_refused(attached):
     """Both agree with AWS: GlobalClusterAlreadyExistsFault, and nothing is changed."""
     with pytest.raises(ClientError, match=re.escape("GlobalClusterAlreadyExistsFault")):
-        client("rds").create_global_cluster(GlobalClusterIdentifier=GLOBAL, Engine="aurora-mysql")
+        client("rds").create_global_cluster(GlobalClusterIdentifier=GLOBAL, Engine=ENGINE)

@@ -126,6 +126,6 @@ def failover_global_cluster(client: t.Any, name: str, target: str) -> None:
     client.failover_global_cluster(GlobalClusterIdentifier=name, TargetDbClusterIdentifier=target, AllowDataLoss=True)
 
 
-@write("remove {member} from global cluster {name}", doubtful=ASKED_ONCE)
+@write("remove {member} from global cluster {name}", doubtful={*ASKED_ONCE, "DBClusterNotFoundFault"})
 def remove_from_global_cluster(client: t.Any, name: str, member: str) -> None:
     client.remove_from_global_cluster(GlobalClusterIdentifier=name, DbClusterIdentifier=member)

@@ -160,7 +160,7 @@ def landed(want, seen, change):
             return replace(seen, database=ALONE, cluster=replace(seen.cluster, status="available"))
 
 
-@pytest.mark.req("DR-04", "DR-11")
+@pytest.mark.req("DR-04")
 @pytest.mark.parametrize(
     ("want", "seen"),
     [(WANT, Seen(None, None, source=PRIMARY)), (SWITCH, NOW), (FAIL, NOW), (DETACH, NOW)],
@@ -175,7 +175,6 @@ def test_a_run_stopped_anywhere_is_finished_by_the_next_with_the_rest_of_its_pla
             seen = landed(want, seen, left[0])
 
 
-@pytest.mark.req("DR-11", "DR-12", "W-37")
 @pytest.mark.parametrize(
     ("want", "seen", "moves"),
     [
@@ -278,7 +277,7 @@ STALE = judged({1000: 250.0}, 1000 + 60 + FRESH + 1)
         pytest.param(DETACH, replace(NOW, database=busy()), "must be idle", id="detach while busy"),
     ],
 )
-@pytest.mark.req("DR-05", "DR-06", "DR-11")
+@pytest.mark.req("DR-05", "DR-06")
 def test_what_must_not_be_begun_is_refused_in_one_sentence(want, seen, why):
     with pytest.raises(Refused) as caught:
         plan(want, seen)
@@ -306,7 +305,7 @@ def test_a_member_is_detached_once(seen, moves):
     assert names(DETACH, seen) == moves
 
 
-@pytest.mark.req("MON-06", "DR-06", "W-19")
+@pytest.mark.req("DR-06", "W-19")
 @pytest.mark.parametrize(
     ("points", "now", "known", "seconds", "age"),
     [
