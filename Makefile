@@ -24,6 +24,9 @@ demo-bad-release: setup ## Show a refused release and one that is rolled back, a
 demo-gates: setup ## Show the gates to SIT closed, open and not known, each explained, and check it
 	@$(BIN)/python -m scripts.demo_gates $(ARGS)
 
+demo-dr: setup ## Show global database, switchover, failover with a dead primary region and failback, and check each
+	@$(BIN)/python -m scripts.demo_dr $(ARGS)
+
 local-aws: setup ## Start a local AWS; use it as eval "$$(make -s local-aws)"; SEED=name for another scenario
 	@$(BIN)/python -m local_aws start --seed $(SEED)
 
@@ -52,6 +55,9 @@ fault: setup ## Tests under injected faults, a quick selection
 faults: setup ## Tests under injected faults, the full matrices
 	@$(BIN)/pytest -q tests/fault --full-matrix $(ARGS)
 
+ministack: setup ## The database's module on ministack, an emulator that nobody here wrote; fetched from PyPI once
+	@$(BIN)/python -m scripts.ministack $(ARGS)
+
 e2e: setup ## The production commands as a user and as AWX run them
 	@scripts/test.sh e2e
 
@@ -68,4 +74,4 @@ clean: ## Stop the local AWS and remove all that make has made
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_aws stop || true; fi
 	rm -rf .venv .ansible .local-aws .pytest_cache .ruff_cache .hypothesis build
 
-.PHONY: help setup demo demo-bad-release demo-gates local-aws local-aws-stop test lint docs sanity unit fault faults e2e molecule bench lock clean
+.PHONY: help setup demo demo-bad-release demo-gates demo-dr local-aws local-aws-stop test lint docs sanity unit fault faults ministack e2e molecule bench lock clean

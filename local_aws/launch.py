@@ -181,6 +181,15 @@ class LocalAWS(Remote):
         """Put the server's clock forward, for metrics under way and for sessions that end."""
         self.control("POST", "clock", {"advance": seconds})
 
+    def switch_region(self, region: str, on: bool) -> None:
+        """Switch every endpoint of a region off, STS included, or on again."""
+        self.control("POST", "region", {"region": region, "on": on})
+
+    def replication(self, env: str, global_cluster: str, region: str, stopped: bool) -> None:
+        """Stop the replication to a secondary region while writes go on, so that its lag grows; or let it go on."""
+        body = {"account": env, "global_cluster": global_cluster, "region": region, "stopped": stopped}
+        self.control("POST", "replication", body)
+
     def restore(self) -> None:
         """Go back to the seeded state on the same address; journal, faults, denials and clock too. Sessions go on, also expired ones."""
         with contextlib.suppress(ConnectionError, http.client.BadStatusLine):

@@ -31,7 +31,7 @@ def replace(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..
         def override(*args: Any, **kwargs: Any) -> Any:
             return function(original, *args, **kwargs)
 
-        wrapped = property(override) if is_property else staticmethod(override) if isinstance(found, staticmethod) else override
+        wrapped = property(override, found.fset) if is_property else staticmethod(override) if isinstance(found, staticmethod) else override
         setattr(owner, name, wrapped)
         return function
 

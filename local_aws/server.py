@@ -22,7 +22,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.test import run_wsgi_app
 
-from local_aws import control, faults, identity, journal, later, services
+from local_aws import control, faults, identity, journal, later, regions, services
 from local_aws.call import Call, Refused, Reset, Response
 
 # moto isn't thread-safe; whoever is in it holds this lock.
@@ -99,6 +99,9 @@ class Application:
         if call.service:
             self._services.add(call.service)
         entry = journal.enter(call)
+        if regions.is_off(call.region):
+            entry["fault"] = "region off"
+            raise Reset
         response = faults.around(call, entry, lambda: self._dispatch(call))
         entry["status"] = response.status
         return response

@@ -212,7 +212,7 @@ def install() -> None:
 
     @replace(CloudWatchBackend, "get_all_metrics")
     def get_all_metrics(original: Callable[..., Any], self: CloudWatchBackend) -> list[MetricDatumBase]:
-        metrics.STORE.deliver()
+        metrics.deliver()
         return original(self)
 
     @replace(CloudWatchBackend, "get_filtered_metrics")

@@ -19,6 +19,8 @@ from tests.fault.kit import Scenario, Tally, World, spread
 
 #: Seconds a function is Pending or its update InProgress: long enough to be seen, short enough for hundreds of runs.
 TRANSITION = "0.05"
+#: Seconds of each step of a database's operation.
+STEP = "0.03"
 FIGURES = ("runs", "killed", "as undisturbed", "clean failures", "unclean", "duplicates", "converged", "slowest run, s")
 
 tallies: dict[tuple[str, str], Tally] = {}
@@ -107,6 +109,7 @@ def cases(full: bool, seed: int) -> Callable[..., list[tuple[int, str]]]:
 def world(_servers: Callable[[str, float], LocalAWS], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Scenario], World]]:
     """``world(scenario)``; whatever a test does in it, no secret may have come into view (R14)."""
     monkeypatch.setenv("LOCAL_AWS_LAMBDA_TRANSITION", TRANSITION)
+    monkeypatch.setenv("LOCAL_AWS_RDS_STEP", STEP)
     made: list[World] = []
 
     def enter(scenario: Scenario) -> World:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local_aws import packages
+from local_aws import packages, seeds_database
 from local_aws.accounts import REGION
 from local_aws.seeds_lambda import TENANT, create_roles, deploy
 from local_aws.services.awslambda import settle
@@ -45,3 +45,19 @@ def lambda_scenarios(aws: Any) -> None:
     store = aws.client("s3", "sit")
     store.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     store.put_object(Bucket=BUCKET, Key=KEY, Body=packages.package(TENANT, "1.1.0"))
+
+
+#: A cluster that isn't global yet.
+LONE = "lone"
+
+
+def aurora_scenarios(aws: Any) -> None:
+    """The seed of the database's scenarios: a global database, and beside it a cluster to make another one of."""
+    seeds_database.global_database(aws)
+    rds = aws.client("rds", "prod")
+    rds.create_db_cluster(
+        DBClusterIdentifier=LONE, Engine="aurora-mysql", EngineVersion=seeds_database.VERSION, MasterUsername="admin",
+        MasterUserPassword="long-enough", StorageEncrypted=True, KmsKeyId=seeds_database.key(REGION),
+        Tags=[{"Key": "ManagedBy", "Value": "bbws.platform"}],
+    )  # fmt: skip
+    seeds_database.settle()

@@ -121,6 +121,16 @@ def test_names_are_written_out_not_put_together(env: str) -> None:
     assert all(env in name.replace("/", "-").split("-") for name in written if name != "bbws-aurora-global")
 
 
+@pytest.mark.req("DR-04")
+def test_the_global_database_is_the_documented_one_and_only_prod_has_it() -> None:
+    names = {env: variables(env)["group_vars/all/naming.yml"]["naming"] for env in ENVIRONMENTS}
+    told = [names["prod"][name] for name in ("aurora_global_cluster", "aurora_cluster", "aurora_cluster_dr")]
+    assert told == ["bbws-aurora-global", "bbws-aurora-prod", "bbws-aurora-prod-dr"]
+    settings = {env: variables(env)["group_vars/all/database_global.yml"] for env in ENVIRONMENTS}
+    assert settings["prod"]["database_global_source"] == f"arn:aws:rds:af-south-1:{ACCOUNTS['prod']}:cluster:bbws-aurora-prod"
+    assert all(names[env]["aurora_global_cluster"] is None is settings[env]["database_global_source"] for env in ("dev", "sit"))
+
+
 @pytest.mark.req("WAVE-03", "C-20")
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_product_comes_before_order_which_needs_it(env: str) -> None:

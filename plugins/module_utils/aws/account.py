@@ -196,6 +196,8 @@ class Account:
         if self.params.get("profile"):
             session.set_config_variable("profile", self.params["profile"])
         session.get_scoped_config()  # fails for a profile that isn't there
+        if self.params.get("region"):  # else a profile's role would be assumed in the profile's region, which may be the one that is down
+            session.set_config_variable("region", self.params["region"])
         if self.params.get("access_key"):
             session.set_credentials(self.params["access_key"], self.params.get("secret_key"), self.params.get("session_token"))
         if self.params.get("role_arn"):

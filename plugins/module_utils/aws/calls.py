@@ -78,10 +78,12 @@ def read(description: str, missing: t.Collection[str] = ()) -> t.Callable[[t.Cal
     return wrap
 
 
-def write(description: str, missing: t.Collection[str] = ()) -> t.Callable[[t.Callable[..., t.Any]], t.Callable[..., t.Any]]:
+def write(
+    description: str, missing: t.Collection[str] = (), doubtful: t.Collection[str] = ()
+) -> t.Callable[[t.Callable[..., t.Any]], t.Callable[..., t.Any]]:
     """A write: ``Uncertain`` whenever it may or may not have been made, so that the engine looks again instead of repeating it.
 
-    ``missing``: error codes that mean that there is nothing left to delete.
+    ``missing``: error codes that mean that there is nothing left to delete; ``doubtful``: further ones after which only a look tells.
     """
 
     def wrap(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -96,7 +98,7 @@ def write(description: str, missing: t.Collection[str] = ()) -> t.Callable[[t.Ca
             except AnsibleAWSError as error:
                 if code_of(error) in missing:
                     return None
-                if _in_doubt(error.exception):
+                if _in_doubt(error.exception) or code_of(error) in doubtful:
                     raise Uncertain(str(error)) from error
                 raise
 

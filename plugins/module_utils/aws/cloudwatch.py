@@ -52,16 +52,21 @@ def _utc(seconds: float) -> datetime.datetime:
 
 @read("read {period}-second periods of metrics")
 def metric_data(
-    client: t.Any, series: t.Sequence[tuple[str, str, t.Sequence[tuple[str, str]]]], start: float, end: float, period: int
+    client: t.Any,
+    series: t.Sequence[tuple[str, str, t.Sequence[tuple[str, str]]]],
+    start: float,
+    end: float,
+    period: int,
+    namespace: str = "AWS/Lambda",
 ) -> list[dict[int, float]]:
-    """AWS/Lambda metrics by period (seconds since 1970), for each of ``series``: metric, statistic and dimensions.
+    """Metrics by period (seconds since 1970), for each of ``series``: metric, statistic and dimensions.
 
     One request for up to 500 of them and 100,800 datapoints, more by pages; the order in which datapoints come doesn't matter.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
     """
     found: dict[str, dict[int, float]] = {}
     for first in range(0, len(series), QUERIES_MAX):
-        queries = [_query(f"m{first + n}", *one, period) for n, one in enumerate(series[first : first + QUERIES_MAX])]
+        queries = [_query(f"m{first + n}", *one, period, namespace) for n, one in enumerate(series[first : first + QUERIES_MAX])]
         for page in client.get_paginator("get_metric_data").paginate(MetricDataQueries=queries, StartTime=_utc(start), EndTime=_utc(end)):
             for one in whole(page, ("MetricDataResults",), "GetMetricData")["MetricDataResults"]:
                 if one.get("StatusCode") in ("InternalError", "Forbidden"):
@@ -97,7 +102,7 @@ def list_dashboards(client: t.Any) -> list[str]:
     return [entry["DashboardName"] for page in pages for entry in whole(page, ("DashboardEntries",), "ListDashboards")["DashboardEntries"]]
 
 
-def _query(ident: str, metric: str, stat: str, dimensions: t.Sequence[tuple[str, str]], period: int) -> dict[str, t.Any]:
+def _query(ident: str, metric: str, stat: str, dimensions: t.Sequence[tuple[str, str]], period: int, namespace: str) -> dict[str, t.Any]:
     described = [{"Name": name, "Value": value} for name, value in dimensions]
-    measured = {"Namespace": "AWS/Lambda", "MetricName": metric, "Dimensions": described}
+    measured = {"Namespace": namespace, "MetricName": metric, "Dimensions": described}
     return {"Id": ident, "MetricStat": {"Metric": measured, "Period": period, "Stat": stat}}

@@ -1,0 +1,392 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Make the changes of an Aurora global database that ``aurora_plan.plan`` decides, wait for AWS, and tell what came of them."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from . import aurora_read
+from .aurora_global import Database, Desired, Member, Seen
+from .aurora_plan import (
+    AddInstance,
+    AttachCluster,
+    AwaitDetached,
+    AwaitMember,
+    AwaitWriter,
+    CreateGlobalCluster,
+    CreateParameterGroup,
+    CreateSubnetGroup,
+    DetachCluster,
+    Failover,
+    ModifyCluster,
+    SetParameters,
+    Switchover,
+    TagResource,
+    plan,
+)
+from .aurora_read import observe
+from .aws import rds
+from .aws.account import poll, together
+from .reconcile import Change, Refused, Uncertain
+
+__all__ = ["apply", "observe", "plan", "result", "undo", "undone"]
+#: Seconds between two looks at most, so that little is added to what AWS takes.
+LONGEST = 2.0
+#: Seconds in which a request whose answer was lost, or that was just accepted, must show.
+SHOWS = 15.0
+#: Parameters that take effect at once; others wait for the next restart.
+DYNAMIC = ("require_secure_transport", "rds.force_ssl")
+#: What ModifyDBCluster calls the settings.
+MODIFY = {
+    "security_groups": "VpcSecurityGroupIds",
+    "parameter_group": "DBClusterParameterGroupName",
+    "backup_retention_period": "BackupRetentionPeriod",
+    "backup_window": "PreferredBackupWindow",
+    "deletion_protection": "DeletionProtection",
+}
+
+
+class Cancelled(Exception):
+    """AWS gave up a change of the writer."""
+
+    for_people = True
+
+
+def apply(aws: t.Any, want: Desired, change: Change, seen: Seen) -> Seen:
+    begun = aws.clock.monotonic()
+    try:
+        return MAKERS[type(change)](aws, want, change, seen) or seen
+    finally:
+        name, seconds = type(change).__name__, aws.notes.setdefault("seconds", {})
+        seconds[name] = seconds.get(name, 0.0) + aws.clock.monotonic() - begun
+
+
+def undo(want: Desired, seen: Seen) -> list[Change]:
+    """Nothing is taken back by itself: who writes is decided by people."""
+    return []
+
+
+def undone(aws: t.Any, want: Desired, seen: Seen) -> str:
+    return ""
+
+
+# ---- present --------------------------------------------------------------------------------------------------------------
+
+
+def _listed(tags: t.Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": name, "Value": value} for name, value in sorted(tags.items())]
+
+
+def _create_global(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    source = change.after["source"]
+    aws.progress(f"making global cluster {want.name} from {source}")
+    protected = want.settings.deletion_protection is not False
+    rds.create_global_cluster(aws.client("rds", source.split(":")[3]), want.name, source, protected, _listed(change.after["tags"]))
+    return replace(seen, database=_await_global(aws, want))
+
+
+def _await_global(aws: t.Any, want: Desired) -> Database:
+    client = aws.client("rds")
+    ready = poll(
+        aws,
+        lambda: aurora_read.database(client, want.name),
+        lambda found: found is not None and found.status == "available",
+        f"global cluster {want.name}",
+        want.wait_timeout,
+        longest=LONGEST,
+    )
+    return t.cast(Database, ready)
+
+
+def _tag(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> None:
+    rds.add_tags_to_resource(aws.client("rds"), change.arn, _listed(change.after))
+
+
+def _create_subnet_group(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    name = want.settings.subnet_group or ""
+    tags = _listed({"Name": name, **want.tags})
+    rds.create_db_subnet_group(aws.client("rds"), name, f"Subnets of {want.cluster}", change.after["subnets"], tags)
+    return replace(seen, subnet_group=True)
+
+
+def _create_parameter_group(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    name = want.settings.parameter_group or ""
+    tags = _listed({"Name": name, **want.tags})
+    rds.create_db_cluster_parameter_group(aws.client("rds"), name, change.after["family"], f"Parameters of {want.cluster}", tags)
+    return replace(seen, parameters={})
+
+
+def _set_parameters(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    group = want.settings.parameter_group or (seen.cluster.parameter_group if seen.cluster else None)
+    parameters = [
+        {"ParameterName": name, "ParameterValue": value, "ApplyMethod": "immediate" if name in DYNAMIC else "pending-reboot"}
+        for name, value in sorted(change.after.items())
+    ]
+    rds.modify_db_cluster_parameter_group(aws.client("rds"), group, parameters)
+    return replace(seen, parameters={**(seen.parameters or {}), **change.after})
+
+
+def _attach(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    if seen.database is None or seen.database.status != "available":
+        seen = replace(seen, database=_await_global(aws, want))
+    settings = want.settings
+    given: dict[str, t.Any] = {
+        "GlobalClusterIdentifier": want.name,
+        "Engine": settings.engine,
+        "EngineVersion": change.after["version"],
+        "KmsKeyId": settings.kms_key_id,
+        "DBSubnetGroupName": settings.subnet_group,
+        "DBClusterParameterGroupName": settings.parameter_group,
+        "VpcSecurityGroupIds": list(settings.security_groups or ()),
+        "BackupRetentionPeriod": settings.backup_retention_period,
+        "PreferredBackupWindow": settings.backup_window,
+        "EnableCloudwatchLogsExports": None if settings.log_exports is None else list(settings.log_exports),
+        "DeletionProtection": settings.deletion_protection,
+        "CopyTagsToSnapshot": True,
+        "Tags": _listed(change.after["tags"]),
+    }
+    aws.progress(f"attaching cluster {want.cluster} in {want.region}")
+    rds.create_db_cluster(aws.client("rds"), want.cluster, {name: value for name, value in given.items() if value is not None})
+    return replace(seen, cluster=_await_cluster(aws, want))
+
+
+def _await_cluster(aws: t.Any, want: Desired) -> t.Any:
+    client = aws.client("rds")
+    return poll(
+        aws,
+        lambda: aurora_read.cluster(client, want.cluster),
+        lambda found: found is not None and found.status == "available",
+        f"cluster {want.cluster}",
+        want.wait_timeout,
+        longest=LONGEST,
+    )
+
+
+def _modify(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    if seen.cluster is None or seen.cluster.status != "available":
+        seen = replace(seen, cluster=_await_cluster(aws, want))
+    given: dict[str, t.Any] = {MODIFY[name]: value for name, value in change.after.items() if name in MODIFY}
+    if "log_exports" in change.after:
+        there, wanted = set(change.before["log_exports"] or ()), set(change.after["log_exports"])
+        given["CloudwatchLogsExportConfiguration"] = {"EnableLogTypes": sorted(wanted - there), "DisableLogTypes": sorted(there - wanted)}
+    rds.modify_db_cluster(aws.client("rds"), want.cluster, given)
+    return seen
+
+
+def _add_instance(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    if seen.cluster is None or seen.cluster.status != "available":
+        seen = replace(seen, cluster=_await_cluster(aws, want))
+    given = {
+        "DBClusterIdentifier": want.cluster,
+        "Engine": want.settings.engine,
+        "DBInstanceClass": change.after["class"],
+        "PubliclyAccessible": False,
+        "Tags": _listed({"Name": change.name, **want.tags}),
+    }
+    rds.create_db_instance(aws.client("rds"), change.name, given)
+    return seen
+
+
+def _await_member(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    """Cluster and instances available, and the member in sync as far as AWS tells."""
+    client, wanted = aws.client("rds"), change.after["instances"]
+
+    def look() -> Seen:
+        return Seen(*together(
+            lambda: aurora_read.database(client, want.name),
+            lambda: aurora_read.cluster(client, want.cluster),
+            lambda: aurora_read.instances(client, want.cluster),
+        ))  # fmt: skip
+
+    def ready(found: Seen) -> bool:
+        return (
+            found.database is not None
+            and found.database.status != "creating"
+            and found.cluster is not None
+            and found.cluster.status == "available"
+            and len(found.instances) >= wanted
+            and all(instance.status == "available" for instance in found.instances)
+        )
+
+    aws.progress(f"waiting for cluster {want.cluster} and {wanted} instance(s)")
+    found = poll(aws, lambda: _Told(look(), _where), lambda told: ready(told.seen), want.cluster, want.wait_timeout, longest=LONGEST)
+    return replace(seen, database=found.seen.database, cluster=found.seen.cluster, instances=found.seen.instances)
+
+
+class _Told:
+    """What was seen, in words that an operator can follow."""
+
+    def __init__(self, seen: t.Any, words: t.Callable[[t.Any], str]):
+        self.seen, self.words = seen, words
+
+    def __str__(self) -> str:
+        return self.words(self.seen)
+
+
+def _where(seen: Seen) -> str:
+    parts = [f"cluster {seen.cluster.status}" if seen.cluster else "no cluster yet"]
+    return ", ".join([*parts, *(f"{instance.name} {instance.status}" for instance in seen.instances)])
+
+
+# ---- switched_over, failed_over, detached ---------------------------------------------------------------------------------
+
+
+def _ask(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    """Ask for the other writer, once; when the answer is lost, AWS's own state tells whether it was heard.
+
+    A switchover is asked for in the region that writes, a failover in the one that shall:
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-disaster-recovery.html
+    """
+    aws.notes.setdefault("asked", aws.clock.now())
+    lag = f", behind by {seen.lag}" if seen.lag else ""
+    try:
+        if isinstance(change, Failover):
+            aws.progress(f"failing over {want.name} to {want.cluster} in {want.region}{lag}")
+            rds.failover_global_cluster(aws.client("rds", once=True), want.name, want.arn)
+        else:
+            region = change.before.split(":")[3]
+            aws.progress(f"switching over {want.name} to {want.cluster} in {want.region}{lag}")
+            rds.switchover_global_cluster(aws.client("rds", region, once=True), want.name, want.arn)
+    except Uncertain:
+        if not _heard(aws, want):
+            raise
+    return seen
+
+
+def _heard(aws: t.Any, want: Desired) -> bool:
+    """Whether the global cluster is on its way to the wanted writer, or there."""
+    begun = aws.clock.monotonic()
+    interval = 0.3
+    while True:
+        found = aurora_read.database(aws.client("rds"), want.name)
+        if found is None:
+            return False
+        target = found.member(want.arn)
+        if (target is not None and target.writer) or (found.operation is not None and found.operation.target == want.arn):
+            return True
+        if not found.idle or aws.clock.monotonic() - begun >= SHOWS:
+            return False
+        aws.clock.pause(interval)
+        interval = min(interval * 1.5, LONGEST)
+
+
+def _await_writer(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    """Until the target writes and nothing is under way any more; a request that AWS gave up is told as such."""
+    client, begun = aws.client("rds"), aws.clock.monotonic()
+    busy = begun
+
+    def look() -> Database:
+        nonlocal busy
+        found = aurora_read.database(client, want.name)
+        if found is None:
+            raise Refused(f"Global cluster {want.name} is gone.")
+        now = aws.clock.monotonic()
+        target = found.member(want.arn)
+        if not found.idle or (target is not None and target.writer):
+            busy = now
+        elif now - busy > SHOWS:
+            raise Cancelled(f"AWS gave up: {found}, and nothing is under way. The events of {want.cluster} and of the writer tell why.")
+        return found
+
+    def done(found: Database) -> bool:
+        target = found.member(want.arn)
+        return found.idle and target is not None and target.writer
+
+    found = poll(aws, look, done, f"{want.cluster} to write for {want.name}", want.wait_timeout, longest=LONGEST)
+    aws.progress(f"{want.cluster} in {want.region} writes, after {aws.clock.monotonic() - begun:.0f} s")
+    return replace(seen, database=found)
+
+
+def _detach(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> None:
+    aws.progress(f"detaching {want.cluster} from {want.name}; it can't rejoin")
+    rds.remove_from_global_cluster(aws.client("rds", once=True), want.name, want.arn)
+
+
+def _await_detached(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+    client = aws.client("rds")
+    found = poll(
+        aws,
+        lambda: aurora_read.database(client, want.name),
+        lambda there: there is None or there.member(want.arn) is None,
+        f"{want.cluster} to leave {want.name}",
+        want.wait_timeout,
+        longest=LONGEST,
+    )
+    return replace(seen, database=found)
+
+
+MAKERS: dict[type[Change], t.Callable[[t.Any, Desired, t.Any, Seen], t.Any]] = {
+    CreateGlobalCluster: _create_global,
+    TagResource: _tag,
+    CreateSubnetGroup: _create_subnet_group,
+    CreateParameterGroup: _create_parameter_group,
+    SetParameters: _set_parameters,
+    AttachCluster: _attach,
+    ModifyCluster: _modify,
+    AddInstance: _add_instance,
+    AwaitMember: _await_member,
+    Switchover: _ask,
+    Failover: _ask,
+    AwaitWriter: _await_writer,
+    DetachCluster: _detach,
+    AwaitDetached: _await_detached,
+}
+#: What the steps are called in the result.
+STEPS = {
+    "Switchover": "request",
+    "Failover": "request",
+    "AwaitWriter": "wait_for_writer",
+    "AttachCluster": "attach",
+    "AwaitMember": "wait_for_member",
+    "CreateGlobalCluster": "create_global_cluster",
+    "DetachCluster": "detach",
+    "AwaitDetached": "wait_for_detached",
+}
+
+
+# ---- Telling --------------------------------------------------------------------------------------------------------------
+
+
+def shown(member: Member | None) -> dict[str, t.Any] | None:
+    if member is None:
+        return None
+    return {
+        "db_cluster_arn": member.arn,
+        "region": member.region,
+        "is_writer": member.writer,
+        "synchronization_status": member.synchronization or None,
+    }
+
+
+def result(aws: t.Any, want: Desired, seen: Seen) -> dict[str, t.Any]:
+    """What people and later tasks want to know, evidence of RTO and RPO included; the plan and the diff come from the engine."""
+    found, first, notes = seen.database, aws.notes.get("first", seen), aws.notes
+    operation = found.operation if found else None
+    seconds = {STEPS.get(name, name): round(value, 3) for name, value in notes.get("seconds", {}).items()}
+    told = {
+        "global_cluster_identifier": want.name,
+        "global_cluster_arn": found.arn if found else None,
+        "status": found.status if found else None,
+        "engine_version": found.engine_version if found else None,
+        "db_cluster_arn": want.arn,
+        "writer_before": shown(first.database.writer) if first.database else None,
+        "writer": shown(found.writer) if found else None,
+        "members": [shown(member) for member in found.members] if found else [],
+        "operation": None if operation is None else {
+            "status": operation.status, "from": operation.source, "to": operation.target, "data_loss_allowed": operation.loses
+        },
+        "endpoint": seen.cluster.endpoint if seen.cluster else None,
+        "reader_endpoint": seen.cluster.reader_endpoint if seen.cluster else None,
+        "global_endpoint": found.endpoint if found else None,
+        "instances": {instance.name: instance.status for instance in seen.instances},
+        "lag_before": notes["lag"].told() if "lag" in notes else None,
+        "consent": {
+            "allow_data_loss": want.allow_data_loss, "allow_unknown_lag": want.allow_unknown_lag, "max_lag": want.max_lag
+        },
+        "timings": {**seconds, "total": round(sum(notes.get("seconds", {}).values()), 3)},
+    }  # fmt: skip
+    if want.state == "detached":
+        told["warnings"] = [f"Cluster {want.cluster} can't rejoin {want.name}: a region gets a secondary again only as a new cluster."]
+    return told
