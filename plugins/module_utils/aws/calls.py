@@ -31,6 +31,16 @@ MOVED = {
     "TransactionCanceledException",
     "TransactionConflictException",
     "TransactionInProgressException",
+    "AccessPointAlreadyExists",
+    "ResourceExistsException",
+    "ResourceAlreadyExistsException",
+    "InvalidGroup.Duplicate",
+    "InvalidPermission.Duplicate",
+    "DuplicateTargetGroupName",
+    "PriorityInUse",
+    "UpdateInProgressException",
+    "ConcurrentUpdateException",
+    "OperationAbortedException",
 }
 
 
