@@ -101,6 +101,7 @@ class Points:
 @dataclass(frozen=True)
 class CreateAccessPoint(Change):
     want: Desired
+    wave = 10
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,14 @@ class ReplaceAccessPoint(Change):
     want: Desired
     id: str
     disruptive = True
+    wave = 10
 
 
 @dataclass(frozen=True)
 class TagAccessPoint(Change):
     want: Desired
     id: str
+    wave = 10
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class WaitForAccessPoint(Change):
     want: Desired
     id: str
     check = True
+    wave = 10
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ class DeleteAccessPoint(Change):
 
     want: Desired
     id: str
+    wave = 14
 
 
 def desired(params: t.Mapping[str, t.Any]) -> Desired:

@@ -41,6 +41,8 @@ MOVED = {
     "UpdateInProgressException",
     "ConcurrentUpdateException",
     "OperationAbortedException",
+    "DependencyViolation",
+    "ResourceInUse",
 }
 
 
