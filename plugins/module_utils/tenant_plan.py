@@ -110,11 +110,12 @@ def _present(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     made: list[Change] = []
     if tenant.o["database"]:
         made += _secret(want, tenant, seen)
+    moved = any(isinstance(one, UpdateSecret) and set(one.after) != {"kms_key_id"} for one in made)
     if tenant.access_point:
         made += access_point.plan(tenant.access_point, seen.points)
     made += _log_group(tenant, seen) + _security_group(want, tenant, seen) + _topic(tenant, seen)
     made += _target_group(want, tenant, seen) + _rule(tenant, seen) + _alarms(want, tenant, seen)
-    made += _service(want, tenant, seen) + _scaling(tenant, seen)
+    made += _service(want, tenant, seen, moved) + _scaling(tenant, seen)
     if tenant.o.get("registry"):
         made += _item(tenant, seen, "active")
     return made
@@ -273,7 +274,8 @@ def _alarms(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
 # --- task definition and service -----------------------------------------------------------------------------------------------------
 
 
-def _service(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
+def _service(want: Desired, tenant: Tenant, seen: Seen, moved: bool) -> list[Change]:
+    """``moved``: the secret gets another content in this run."""
     name, there = tenant.names["service"], seen.service.get(tenant.id)
     wanted, ids = service(want, tenant), seen.ids(tenant)
     definition = normal_definition(task_definition(want, tenant, seen.region))
@@ -295,8 +297,8 @@ def _service(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
         old = content(symbolic(normal_definition(running), ids)) if running else "unknown"
         before, after = {"taskDefinition": f"content {old}", **before}, {"taskDefinition": told, **after}
     mark = seen.mark(tenant.id)
-    rotated = mark is not None and tenant.o["database"] and mark.secret not in ("", seen.secret.get(tenant.id, {}).get("version", ""))
-    if rotated:
+    if mark is not None and tenant.o["database"] and (mark.secret not in ("", seen.secret.get(tenant.id, {}).get("version", "")) or moved):
+        # Running tasks have what the secret held when they started.
         before, after = {"secret": "an earlier version", **(before or {})}, {"secret": "its current version", **after}
     deployment = seen.primary(tenant.id)
     if after or before:

@@ -37,6 +37,8 @@ def wait_for_services(aws: t.Any, want: Desired, tenants: t.Sequence[Tenant], se
     state = _Rollouts({name: (seen.primary(tenant.id) or {}).get("id", "") for name, tenant in by_name.items()}, total=len(tenants))
     state.pending = dict.fromkeys(by_name, "not looked at yet")
     client = aws.client("ecs")
+    for name, ident in state.ours.items():
+        aws.progress(f"waiting until deployment {ident} of service {name} is stable")
 
     def look() -> _Rollouts:
         reads = [
