@@ -49,7 +49,10 @@ execution_role_arn:
   description: Role with which ECS starts the task.
   type: str
 environment:
-  description: Environment variables of the container. Their values are shown as digests only; put no password here.
+  description:
+    - Environment variables of the container. Their values are shown as digests only; put no password here.
+    - In their values, in O(task_role_arn) and in O(execution_role_arn), C({tenant}), C({environment}), C({database_host}),
+      C({database_name}) and C({database_user}) stand for the tenant's own.
   type: dict
 secrets:
   description:
@@ -308,27 +311,32 @@ options:
     description: Name of the ECS cluster.
     type: str
     required: true
+  load_balancer:
+    description: Name of the application load balancer, by which O(load_balancer_arn), O(listener_arn), O(vpc_id) and
+      O(load_balancer_security_group) are found where they aren't given.
+    type: str
+  subnet_tags:
+    description: Tags of the private subnets for tasks, by which O(subnets) are found; a value may have C(*) in it.
+    type: dict
+  file_system:
+    description: C(Name) of the EFS file system, by which O(file_system_id) is found.
+    type: str
   vpc_id:
     description: The VPC.
     type: str
-    required: true
   subnets:
     description: Private subnets of two or more zones, for tasks.
     type: list
     elements: str
-    required: true
   load_balancer_arn:
     description: The application load balancer.
     type: str
-    required: true
   listener_arn:
     description: Its HTTPS listener.
     type: str
-    required: true
   load_balancer_security_group:
     description: Its security group, the only one that reaches tasks.
     type: str
-    required: true
   file_system_id:
     description: The EFS file system; needed by tenants with files.
     type: str
@@ -378,6 +386,9 @@ notes:
     C(application-autoscaling:DescribeScalableTargets), C(application-autoscaling:DescribeScalingPolicies), C(sns:ListTopics),
     C(sns:ListSubscriptions), C(sns:ListSubscriptionsByTopic), C(sns:ListTagsForResource), C(tag:GetResources), C(ecs:ListTasks) and
     C(ecs:DescribeTasks) (reasons of a failed deployment), C(elasticloadbalancing:DescribeTargetGroupAttributes) (deregistration delay).
+  - >-
+    To find the platform by names: C(elasticloadbalancing:DescribeLoadBalancers) and C(elasticloadbalancing:DescribeListeners)
+    (O(load_balancer)), C(ec2:DescribeSubnets) (O(subnet_tags)), C(elasticfilesystem:DescribeFileSystems) (O(file_system)).
   - >-
     To create and change: C(secretsmanager:CreateSecret), C(secretsmanager:GetSecretValue) and C(secretsmanager:PutSecretValue) (another
     database address), C(secretsmanager:UpdateSecret) (another key), C(secretsmanager:TagResource),

@@ -148,11 +148,14 @@ PLATFORM_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
     "environment_name": {"type": "str", "required": True},
     "cluster": {"type": "str", "required": True},
-    "vpc_id": {"type": "str", "required": True},
-    "subnets": {"type": "list", "elements": "str", "required": True},
-    "load_balancer_arn": {"type": "str", "required": True},
-    "listener_arn": {"type": "str", "required": True},
-    "load_balancer_security_group": {"type": "str", "required": True},
+    "load_balancer": {"type": "str"},
+    "subnet_tags": {"type": "dict"},
+    "file_system": {"type": "str"},
+    "vpc_id": {"type": "str"},
+    "subnets": {"type": "list", "elements": "str"},
+    "load_balancer_arn": {"type": "str"},
+    "listener_arn": {"type": "str"},
+    "load_balancer_security_group": {"type": "str"},
     "file_system_id": {"type": "str"},
     "kms_key_id": {"type": "str"},
     "names": {"type": "dict", "default": {}, "options": {name: {"type": "str", "no_log": False} for name in NAMES}},
@@ -259,10 +262,11 @@ def _tenant(platform: dict[str, t.Any], given: t.Mapping[str, t.Any], timeout: f
         else:
             o[name] = None
     point = None
-    if platform["state"] == "present":
-        _check_present(platform, ident, o)
     if o["database"]:
         _database(ident, o["database"])
+    _fill(platform, ident, o)
+    if platform["state"] == "present":
+        _check_present(platform, ident, o)
     if o["files"]:
         point = access_point.desired(
             {
@@ -272,6 +276,23 @@ def _tenant(platform: dict[str, t.Any], given: t.Mapping[str, t.Any], timeout: f
             }
         )  # fmt: skip
     return Tenant(ident, names, o, point)
+
+
+def _fill(platform: dict[str, t.Any], ident: str, o: dict[str, t.Any]) -> None:
+    """What is the same for all tenants can be written once, with {tenant} and such for what isn't."""
+    known = {"{tenant}": ident, "{environment}": platform["environment_name"]}
+    known |= {f"{{database_{name}}}": str(o["database"][name]) for name in ("host", "name", "user") if o["database"]}
+
+    def filled(value: t.Any) -> str:
+        text = str(value)
+        for token, real in known.items():
+            text = text.replace(token, real)
+        return text
+
+    o["environment"] = {name: filled(value) for name, value in o["environment"].items()}
+    for name in ("task_role_arn", "execution_role_arn"):
+        if o.get(name):
+            o[name] = filled(o[name])
 
 
 def _database(ident: str, database: dict[str, t.Any]) -> None:

@@ -10,6 +10,7 @@ from . import tenant_writes
 from .aws.account import Account, reject_placeholders
 from .reconcile import Failed, Refused, run
 from .tenant_desired import TENANT_SPEC, desired
+from .tenant_platform import look_up
 
 #: May hold anything.
 FREE_TEXT = ("environment", "database", "access_key", "secret_key", "session_token")
@@ -23,9 +24,14 @@ def converge(
     for one in tenants:
         ident = one.get("tenant")
         reject_placeholders({f"{name} of tenant {ident}": one.get(name) for name in ("tenant", *TENANT_SPEC) if name not in FREE_TEXT})
-    want = desired(params, tenants)
     aws = Account(params, progress)
     aws.guard()
+    try:
+        want = desired(look_up(aws, params), tenants)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(aws.explain(error) or str(error)) from error
     told = run(tenant_writes, aws, want, check_mode, allow_disruptive=params["allow_disruptive"])
     failed = {ident: one["failed"] for ident, one in told["tenants"].items() if one["failed"]}
     if failed:

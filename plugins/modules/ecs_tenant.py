@@ -42,12 +42,9 @@ EXAMPLES = r"""
     expected_account_id: "815856636111"
     environment_name: sit
     cluster: bbws-cluster-sit
-    vpc_id: vpc-0123456789abcdef0
-    subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1]
-    load_balancer_arn: arn:aws:elasticloadbalancing:af-south-1:815856636111:loadbalancer/app/bbws-alb-sit/0123456789abcdef
-    listener_arn: arn:aws:elasticloadbalancing:af-south-1:815856636111:listener/app/bbws-alb-sit/0123456789abcdef/0123456789abcdef
-    load_balancer_security_group: sg-0123456789abcdef0
-    file_system_id: fs-0123456789abcdef0
+    load_balancer: bbws-alb-sit
+    subnet_tags: {Name: bbws-private-sit-*}
+    file_system: bbws-efs-sit
     tenant: aupairhive
     hosts: [aupairhive.sit.bbws.io]
     priority: 20

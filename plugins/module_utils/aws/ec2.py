@@ -1,6 +1,6 @@
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""EC2 security groups: one AWS operation per function, no decisions."""
+"""EC2 security groups and subnets: one AWS operation per function, no decisions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ def describe_security_groups(client: t.Any, vpc: str, names: t.Sequence[str]) ->
     for page in client.get_paginator("describe_security_groups").paginate(Filters=filters):
         found += whole(page, ("SecurityGroups",), "DescribeSecurityGroups")["SecurityGroups"]
     return found
+
+
+@read("read subnets")
+def describe_subnets(client: t.Any, tags: t.Mapping[str, str]) -> list[dict[str, t.Any]]:
+    """Those that have all these tags; a value may have * in it."""
+    filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in sorted(tags.items())]
+    pages = client.get_paginator("describe_subnets").paginate(Filters=filters)
+    return [one for page in pages for one in whole(page, ("Subnets",), "DescribeSubnets")["Subnets"]]
 
 
 @write("create security group {name}")

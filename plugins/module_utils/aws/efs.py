@@ -11,6 +11,12 @@ from .calls import read, whole, write
 NEEDED = ("AccessPointId", "AccessPointArn", "LifeCycleState", "RootDirectory")
 
 
+@read("list the file systems")
+def describe_file_systems(client: t.Any) -> list[dict[str, t.Any]]:
+    pages = client.get_paginator("describe_file_systems").paginate(PaginationConfig={"PageSize": 100})
+    return [one for page in pages for one in whole(page, ("FileSystems",), "DescribeFileSystems")["FileSystems"]]
+
+
 @read("list the access points of file system {file_system}", missing=("FileSystemNotFound",))
 def describe_access_points(client: t.Any, file_system: str) -> list[dict[str, t.Any]] | None:
     """All access points of a file system, in pages of a hundred; None when there is no such file system."""

@@ -13,6 +13,17 @@ NO_GROUP = ("TargetGroupNotFound", "TargetGroupNotFoundException")
 BATCH = 20
 
 
+@read("read load balancer {name}", missing=("LoadBalancerNotFound",))
+def describe_load_balancers(client: t.Any, name: str) -> list[dict[str, t.Any]] | None:
+    return whole(client.describe_load_balancers(Names=[name]), ("LoadBalancers",), "DescribeLoadBalancers")["LoadBalancers"]
+
+
+@read("read the listeners of {balancer}", missing=("LoadBalancerNotFound",))
+def describe_listeners(client: t.Any, balancer: str) -> list[dict[str, t.Any]] | None:
+    pages = client.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer)
+    return [one for page in pages for one in whole(page, ("Listeners",), "DescribeListeners")["Listeners"]]
+
+
 @read("read the target groups", missing=NO_GROUP)
 def describe_target_groups(client: t.Any, name: str | None = None) -> list[dict[str, t.Any]] | None:
     """One by its name (None when there is none), or all of the region: several names fail as a whole when one of them is missing."""

@@ -50,6 +50,20 @@ def test_defaults_are_joined_with_each_tenants_own(site):
     assert site.definition(tenant)["cpu"] == "512"
 
 
+@pytest.mark.req("TEN-16", "W-05", "IAM-03")
+def test_what_is_written_once_is_filled_with_each_tenants_own(site):
+    tenant = site.tenant(
+        environment={"WORDPRESS_DB_NAME": "{database_name}", "PHP": "if (true) {die();}", "WP_REDIS_PREFIX": "{tenant}:"},
+        task_role_arn="arn:aws:iam::815856636111:role/{tenant}-{environment}-task",
+    )
+    site.done(ONE, site.platform | tenant)
+    found, word = site.definition(tenant), tenant["tenant"].replace("-", "_")
+    environment = {one["name"]: one["value"] for one in found["containerDefinitions"][0]["environment"]}
+    assert (environment["WORDPRESS_DB_NAME"], environment["PHP"]) == (f"tenant_{word}_db", "if (true) {die();}")
+    assert environment["WP_REDIS_PREFIX"] == f"{tenant['tenant']}:"
+    assert found["taskRoleArn"] == f"arn:aws:iam::815856636111:role/{tenant['tenant']}-sit-task"
+
+
 @pytest.mark.req("ALB-05")
 def test_tenants_swap_priorities_in_one_call(site, fleet):
     first, second = merged(fleet[0], {"priority": fleet[1]["priority"]}), merged(fleet[1], {"priority": fleet[0]["priority"]})
@@ -127,7 +141,11 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "root": ({"uid": 0}, ("root",)),
     "path too deep": ({"files": {"path": "/1/2/3/4/5"}}, ("four",)),
     "files without a file system": ({"file_system_id": None}, ("file_system_id",)),
-    "no subnet": ({"subnets": []}, ("subnets",)),
+    "no subnet": ({"subnets": []}, ("subnets", "subnet_tags")),
+    "subnets that aren't there": ({"subnets": None, "subnet_tags": {"Name": "nowhere"}}, ("Name nowhere", "0 zone")),
+    "load balancer that isn't there": ({"vpc_id": None, "load_balancer": "nowhere"}, ("There is no load balancer nowhere",)),
+    "file system that isn't there": ({"file_system_id": None, "file_system": "nowhere"}, ("file system", "nowhere")),
+    "neither load balancer nor VPC": ({"vpc_id": None}, ("vpc_id is missing", "load_balancer")),
     "subnet by name": ({"subnets": ["private-a"]}, ("private-a",)),
     "vpc": ({"vpc_id": "vpc"}, ("vpc_id",)),
     "placeholder": ({"vpc_id": "vpc-xxxxxxxx"}, ("placeholder",)),
@@ -151,6 +169,15 @@ def test_bad_input_is_one_clear_sentence_and_writes_nothing(site, case):
     changes, told = WRONG[case]
     message = site.refused(ONE, merged(site.wish(), changes))
     assert all(word in message for word in told), message
+
+
+@pytest.mark.req("ENV-16", "NET-05")
+def test_the_platform_is_found_by_the_names_of_the_inventory(site):
+    ids = ("vpc_id", "subnets", "load_balancer_arn", "listener_arn", "load_balancer_security_group", "file_system_id")
+    named = {name: value for name, value in site.platform.items() if name not in ids}
+    named |= {"load_balancer": "bbws-alb-sit", "subnet_tags": {"Name": "bbws-private-sit-*"}, "file_system": "bbws-efs-sit"}
+    wish = site.tenant()
+    assert site.done(ONE, named | wish, check=True)["plan_id"] == site.done(ONE, site.platform | wish, check=True)["plan_id"]
 
 
 def test_an_image_by_tag_is_taken_where_it_may_change(site):
