@@ -75,6 +75,8 @@ class Seen:
     topic: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     target_group: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     rules: list[dict[str, t.Any]] = field(default_factory=list)
+    #: The rules by the target group that they lead to, as the last plan found them.
+    by_target: dict[t.Any, list[dict[str, t.Any]]] = field(default_factory=dict)
     definition: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     service: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     scalable_target: dict[str, dict[str, t.Any]] = field(default_factory=dict)

@@ -94,6 +94,9 @@ def tenant_of(one: t.Any) -> str:
 def plan(want: Desired, seen: Seen) -> list[Change]:
     """The changes of all tenants by wave; a tenant that failed in this run is left as it is."""
     made: list[Change] = []
+    seen.by_target = {}
+    for one in seen.rules:
+        seen.by_target.setdefault(one["to"], []).append(one)
     left = [tenant for tenant in want.tenants if tenant.id not in seen.failed]
     if want.state == "present":
         _check_rules(want, seen)
@@ -223,7 +226,7 @@ def _target_group(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
 def rule_of(tenant: Tenant, seen: Seen) -> dict[str, t.Any] | None:
     """The rule that leads to the tenant's target group."""
     arn = (seen.target_group.get(tenant.id) or {}).get("TargetGroupArn")
-    found = [one for one in seen.rules if arn and one["to"] == arn]
+    found = seen.by_target.get(arn, []) if arn else []
     return next((one for one in found if one["priority"] == tenant.o["priority"]), found[0] if found else None) if found else None
 
 

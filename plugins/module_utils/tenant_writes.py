@@ -82,7 +82,7 @@ from .tenant_wait import wait_for_services
 
 __all__ = ["apply", "apply_wave", "observe", "plan", "result", "undo", "undone"]
 #: Writes of a wave that are under way at once.
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 16
 #: What puts an observed write into ``seen``.
 Land = t.Callable[[], t.Any]
 ALPHABET = string.ascii_letters + string.digits
