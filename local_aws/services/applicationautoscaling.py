@@ -11,6 +11,7 @@ from moto.applicationautoscaling.models import (
     FakeApplicationAutoscalingPolicy,
     applicationautoscaling_backends,
 )
+from moto.cloudwatch.models import cloudwatch_backends
 
 from local_aws.call import Refused
 from local_aws.patching import replace
@@ -83,10 +84,12 @@ def describe_scaling_policies(
 
 
 def dump(account: str, region: str) -> dict[str, Any]:
-    """Targets and policies of the resources."""
+    """Targets and policies of the resources, and how many alarms follow them."""
     backend = applicationautoscaling_backends[account][region]
     targets = {
         one.resource_id: [one.min_capacity, one.max_capacity, one.suspended_state] for of in backend.targets.values() for one in of.values()
     }
     policies = {f"{one.resource_id} {one.policy_name}": one._policy_body for one in backend.policies.values()}
-    return {"targets": targets, "policies": policies}
+    names = list(cloudwatch_backends[account][region].alarms)
+    alarms = {name: sum(one.startswith(f"TargetTracking-{name}-") for one in names) for name in targets}
+    return {"targets": targets, "policies": policies, "alarms": alarms}

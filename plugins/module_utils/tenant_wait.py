@@ -25,6 +25,8 @@ class _Rollouts:
     ours: dict[str, str]
     pending: dict[str, str] = field(default_factory=dict)
     total: int = 0
+    #: Why AWS gave a deployment up; it is gone once the service is taken back.
+    reasons: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         first = ", ".join(f"{name}: {told}" for name, told in list(self.pending.items())[:3])
@@ -56,7 +58,10 @@ def wait_for_services(aws: t.Any, want: Desired, tenants: t.Sequence[Tenant], se
             tenant = by_name[name]
             tags = seen.service[tenant.id]["tags"]
             seen.service[tenant.id] = {**one, "tags": tags}
-            why = _failed(one, state.ours[name])
+            mine = _of(one, state.ours[name])
+            if mine and mine.get("rolloutState") == "FAILED":
+                state.reasons[name] = mine.get("rolloutStateReason") or ""
+            why = _failed(one, state.ours[name], state.reasons.get(name, ""))
             if why:
                 seen.failed[tenant.id] = _story(aws, want, one, state.ours[name], why)
                 del state.pending[name]
@@ -85,7 +90,7 @@ def _complete(found: t.Mapping[str, t.Any], ours: str) -> bool:
     )
 
 
-def _failed(found: t.Mapping[str, t.Any], ours: str) -> str | None:
+def _failed(found: t.Mapping[str, t.Any], ours: str, reason: str) -> str | None:
     """Why our deployment won't be complete any more; None while it still can, and while AWS is busy taking it back."""
     mine, primary = _of(found, ours), next((one for one in found["deployments"] if one["status"] == "PRIMARY"), None)
     if mine is not None and mine["status"] == "PRIMARY":
@@ -94,8 +99,8 @@ def _failed(found: t.Mapping[str, t.Any], ours: str) -> str | None:
         return None
     if primary is not None and primary.get("rolloutState") == "IN_PROGRESS":
         return None
-    reason = primary.get("rolloutStateReason") if primary else None
-    return f"was taken back by AWS: {(mine or {}).get('rolloutStateReason') or reason}"
+    failed = [one["message"] for one in found.get("events") or [] if ours in one["message"] and "failed" in one["message"]]
+    return f"was taken back by AWS: {reason or (failed or ['another deployment has begun'])[0]}"
 
 
 def _health(aws: t.Any, found: t.Mapping[str, t.Any]) -> str | None:
