@@ -25,7 +25,7 @@ from local_aws.accounts import ACCOUNTS
 from local_aws.seeds_tenants import image
 
 HARNESS = Path(os.environ.get("TENANT_BENCH") or ROOT.parent / "shared" / "bench")
-SIZES = [int(size) for size in os.environ.get("TENANT_BENCH_SIZES", "1,10,50").split(",")]
+SIZES = [int(size) for size in os.environ.get("TENANT_BENCH_SIZES", "1,10,50").split(",") if size]
 PEER = int(os.environ.get("TENANT_BENCH_PEER", "1"))
 DRIFT = int(os.environ.get("TENANT_BENCH_DRIFT", "1000"))
 #: Seconds by which every answer is held to count how many requests wait for each other.
@@ -266,6 +266,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, LocalAWS(f"{__file__}:start", metrics_delay=0) as aws:
         os.environ |= aws.env
         field = Field(aws, Path(temporary))
-        compare(field)
+        if SIZES:
+            compare(field)
         if DRIFT:
             drift(field)

@@ -83,6 +83,9 @@ class Resource(t.Protocol):
         Only needed where changes have a wave.
         """
 
+    def follows(self, change: t.Any, queue: t.Any) -> bool:
+        """Whether a change is the second half of one in the queue, whose first half was made; only needed where changes have a wave."""
+
     def undo(self, want: t.Any, seen: t.Any) -> list[t.Any]:
         """The changes that take an unfit state back; empty when there is nothing to take back."""
 
@@ -202,8 +205,7 @@ class _Run:
                 attempt += 1
                 self.seen = self.resource.observe(self.aws, self.want)
                 left = plan(self.want, self.seen)
-                expected = is_tail if queue[0].wave is None else is_rest
-                if not expected(_writes(left), _writes(queue)):
+                if not self._expected(_writes(left), _writes(queue)):
                     raise Refused(f"{doubt} Somebody else changed it meanwhile: look at what is there, then run this again.") from doubt
                 still = {change.digest() for change in left}
                 made = [change for change in _writes(queue) if change.digest() not in still]
@@ -216,6 +218,13 @@ class _Run:
             else:
                 self.done.append(queue.pop(0))
                 attempt = 0
+
+    def _expected(self, left: list[Change], queue: list[Change]) -> bool:
+        """Whether what is left to do after a doubt is what remains of the queue, and not a sign that somebody else is at work."""
+        if queue[0].wave is None:
+            return is_tail(left, queue)
+        follows = getattr(self.resource, "follows", lambda change, of: False)
+        return is_rest([change for change in left if not follows(change, queue)], queue)
 
     def _make_wave(self, queue: list[Change]) -> None:
         """Make the changes of the first wave side by side; those that were made leave the queue, whatever became of the others."""

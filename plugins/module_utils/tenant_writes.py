@@ -80,7 +80,7 @@ from .tenant_resources import (
 )
 from .tenant_wait import wait_for_services
 
-__all__ = ["apply", "apply_wave", "observe", "plan", "result", "undo", "undone"]
+__all__ = ["apply", "apply_wave", "follows", "observe", "plan", "result", "undo", "undone"]
 #: Writes of a wave that are under way at once.
 SIDE_BY_SIDE = 16
 #: What puts an observed write into ``seen``.
@@ -500,6 +500,22 @@ MAKERS: dict[t.Any, t.Callable[..., Land]] = {
     DeregisterScalableTarget: _deregister, DeleteAlarms: _delete_alarms, DeleteService: _delete_service,
     DeleteTargetGroup: _delete_target_group, DeleteSecurityGroup: _delete_group, DeleteTopic: _delete_topic,
 }  # fmt: skip
+
+
+#: Changes of two calls, and what is planned when only the first was made.
+HALVES = {
+    CreateLogGroup: (SetRetention,),
+    CreateSecurityGroup: (SetIngress,),
+    CreateTargetGroup: (SetTargetGroupAttributes,),
+    UpdateSecret: (UpdateSecret,),
+    RollBackService: (RollBackService,),
+}
+
+
+def follows(change: t.Any, queue: t.Sequence[t.Any]) -> bool:
+    """Whether a change is the second half of one in the queue."""
+    ident = tenant_of(change)
+    return any(type(change) in HALVES.get(type(one), ()) and tenant_of(one) == ident for one in queue)
 
 
 # --- what the engine asks besides -----------------------------------------------------------------------------------------------------

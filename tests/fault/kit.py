@@ -42,9 +42,7 @@ PATIENCE = 120
 #: Names that carry the UTC second in which they were made.
 STAMPED = re.compile(r"(backup|incident)-\d{8}-\d{6}")
 #: Ids that AWS gives: another run gets others.
-GIVEN = re.compile(
-    r"\b(sg|fsap|vpc|subnet)-[0-9a-f]{8,17}|(?<=/database-)\w{6}|(?<=/)[0-9a-f]{16}\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-)
+GIVEN = re.compile(r"\b(sg|fsap|vpc|subnet)-[0-9a-f]{8,17}|(?<=/database-)\w{6}|\b[0-9a-f]{16}\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)

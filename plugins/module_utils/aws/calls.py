@@ -104,7 +104,7 @@ def write(description: str, missing: t.Collection[str] = ()) -> t.Callable[[t.Ca
             try:
                 return handled(*args, **kwargs)
             except (Incomplete, ResponseParserError) as error:
-                raise Uncertain(f"{error}") from error
+                raise Uncertain(f"{error}".partition("\n")[0]) from error  # the rest is the answer itself
             except AnsibleAWSError as error:
                 if code_of(error) in missing:
                     return None

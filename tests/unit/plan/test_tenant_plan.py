@@ -49,7 +49,8 @@ WISH = {
     "subscriptions": [{"protocol": "email", "endpoint": "x@example.com"}],
     "alarms": [
         {
-            "name": "cpu", "namespace": "N", "metric_name": "M", "dimensions": {"T": "{target_group}"}, "statistic": "Average", "period": 60,
+            "name": "cpu", "namespace": "N", "metric_name": "M", "dimensions": {"T": "{target_group}"}, "statistic": "Average",
+            "period": 60,
             "evaluation_periods": 1, "threshold": 1.0, "comparison": "GreaterThanThreshold", "treat_missing_data": "missing",
             "ok_actions": True,
         }
