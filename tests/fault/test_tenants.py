@@ -102,11 +102,11 @@ def test_a_heavy_storm_is_survived_or_told_in_a_sentence(one, kind, there, tally
 
 
 @pytest.mark.matrix("R4")
-@some([CREATE, CHANGE, ROLLBACK, ABSENT, POINT], CREATE, CHANGE)
+@some([CREATE, CHANGE, ROLLBACK, ABSENT, POINT], CREATE)
 def test_a_write_whose_answer_is_lost_is_not_made_twice(one, there, tally, cases):
     here = there(one)
     reference = here.undisturbed()
-    for k, kind in cases(len(reference.writes), 4, LOST):
+    for k, kind in cases(len(reference.writes), 3, LOST):
         name, matching = reference.writes[k - 1]
         here.fresh()
         with here.faults({"operation": name, "matching": matching, "times": 1, "do": kind}):
@@ -131,7 +131,7 @@ def test_a_write_that_never_answers_ends_in_time_with_one_object(one, there, tal
     here, row = there(one), tally(one)
     reference = here.undisturbed()
     names = list(dict.fromkeys(name for name, *rest in reference.writes))
-    for k, kind in cases(len(names), 2, LOST):
+    for k, kind in cases(len(names), 1, LOST):
         here.fresh()
         with here.faults({"operation": names[k - 1], "do": kind}):
             outcome = here.run(hasten=not full)
@@ -140,7 +140,7 @@ def test_a_write_that_never_answers_ends_in_time_with_one_object(one, there, tal
 
 
 @pytest.mark.matrix("R6")
-@some([CREATE, CHANGE, ROLLBACK, ABSENT, POINT], CREATE, CHANGE, ROLLBACK)
+@some([CREATE, CHANGE, ROLLBACK, ABSENT, POINT], CREATE, ROLLBACK)
 def test_a_run_killed_at_any_call_is_finished_by_the_next(one, there, tally, cases):
     here = there(one)
     reference = here.undisturbed()
@@ -207,7 +207,7 @@ def test_a_rerun_gets_along_with_a_run_that_still_works(one, there, tally, cases
 
 
 @pytest.mark.matrix("R11")
-@pytest.mark.parametrize("kind", ["throttle", "error"])
+@pytest.mark.parametrize("kind", ["throttle", pytest.param("error", marks=pytest.mark.full_matrix)])
 def test_a_wait_whose_looks_fail_is_bounded_and_the_next_run_goes_on(kind, there, tally):
     here, row = there(CREATE), tally(CREATE, f"looks {kind}")
     reference = here.undisturbed()
