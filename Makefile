@@ -27,6 +27,9 @@ demo-gates: setup ## Show the gates to SIT closed, open and not known, each expl
 demo-dr: setup ## Show global database, switchover, failover with a dead primary region and failback, and check each
 	@$(BIN)/python -m scripts.demo_dr $(ARGS)
 
+demo-tenant: setup ## Bring a tenant up, find and repair drift, roll a bad image back, and check it
+	@$(BIN)/python -m scripts.demo_tenant $(ARGS)
+
 local-aws: setup ## Start a local AWS; use it as eval "$$(make -s local-aws)"; SEED=name for another scenario
 	@$(BIN)/python -m local_aws start --seed $(SEED)
 
@@ -74,4 +77,4 @@ clean: ## Stop the local AWS and remove all that make has made
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_aws stop || true; fi
 	rm -rf .venv .ansible .local-aws .pytest_cache .ruff_cache .hypothesis build
 
-.PHONY: help setup demo demo-bad-release demo-gates demo-dr local-aws local-aws-stop test lint docs sanity unit fault faults ministack e2e molecule bench lock clean
+.PHONY: help setup demo demo-bad-release demo-gates demo-dr demo-tenant local-aws local-aws-stop test lint docs sanity unit fault faults ministack e2e molecule bench lock clean

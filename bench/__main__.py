@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import lambda_rollback, lambda_services
+from bench import lambda_rollback, lambda_services, tenants
 
-BENCHES = {"lambda": lambda_services.main, "rollback": lambda_rollback.main}
+BENCHES = {"lambda": lambda_services.main, "rollback": lambda_rollback.main, "tenants": tenants.main}
 
 
 def main(names: list[str]) -> int:

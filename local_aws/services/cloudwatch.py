@@ -322,13 +322,14 @@ def install() -> None:
 
 
 def dump(account: str, region: str) -> dict[str, Any]:
-    """Alarms and dashboards."""
+    """Alarms and dashboards; alarms of scaling policies are told with those."""
     backend = cloudwatch_backends[account][region]
     plain = {"region_name", "alarm_arn", "history"}
     return {
         "alarms": {
             name: json.loads(json.dumps({k: v for k, v in vars(alarm).items() if k not in plain and "timestamp" not in k}, default=vars))
             for name, alarm in sorted(backend.alarms.items())
+            if not name.startswith("TargetTracking-")
         },
         "dashboards": {name: dashboard.body for name, dashboard in sorted(backend.dashboards.items())},
     }

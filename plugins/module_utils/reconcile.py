@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import typing as t
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class Change:
     disruptive: t.ClassVar[bool] = False
     #: Only looks, so it may be made again.
     check: t.ClassVar[bool] = False
+    #: Changes next to each other in one wave don't need each other and are made side by side, by ``apply_wave()``.
+    wave: t.ClassVar[t.Any] = None
     #: Digest of values that must not be shown, such as environment variables; part of the digest, never of ``shown()``.
     sealed: str = field(default="", kw_only=True)
 
@@ -74,6 +77,15 @@ class Resource(t.Protocol):
     def apply(self, aws: t.Any, want: t.Any, change: t.Any, seen: t.Any) -> t.Any:
         """Makes one change, waits until a read sees it, and returns ``seen`` with the change in it."""
 
+    def apply_wave(self, aws: t.Any, want: t.Any, changes: t.Any, seen: t.Any) -> t.Any:
+        """Makes changes of one wave side by side; ``seen`` with those made, those made, those left to make, and an error if there was one.
+
+        Only needed where changes have a wave.
+        """
+
+    def follows(self, change: t.Any, queue: t.Any) -> bool:
+        """Whether a change is the second half of one in the queue, whose first half was made; only needed where changes have a wave."""
+
     def undo(self, want: t.Any, seen: t.Any) -> list[t.Any]:
         """The changes that take an unfit state back; empty when there is nothing to take back."""
 
@@ -103,6 +115,17 @@ def is_tail(left: t.Sequence[Change], of: t.Sequence[Change]) -> bool:
     """Whether ``left`` is what remains of a plan when its first changes have been made."""
     digests = [change.digest() for change in of]
     return [change.digest() for change in left] == digests[len(digests) - len(left) :]
+
+
+def is_rest(left: t.Sequence[Change], of: t.Sequence[Change]) -> bool:
+    """Whether ``left`` is what remains of a plan when some of its changes have been made, whichever they were."""
+    digests = iter([change.digest() for change in of])
+    return all(change.digest() in digests for change in left)
+
+
+def _wave(queue: t.Sequence[Change]) -> list[Change]:
+    """The first change, with those after it that belong to its wave."""
+    return [queue[0], *itertools.takewhile(lambda change: change.wave is not None and change.wave == queue[0].wave, queue[1:])]
 
 
 def _writes(changes: t.Sequence[Change]) -> list[Change]:
@@ -173,14 +196,19 @@ class _Run:
             try:
                 if fence:
                     fence.check()
+                if queue[0].wave is not None and hasattr(self.resource, "apply_wave"):
+                    self._make_wave(queue)
+                    attempt = 0
+                    continue
                 self.seen = self.resource.apply(self.aws, self.want, queue[0], self.seen)
             except Uncertain as doubt:
                 attempt += 1
                 self.seen = self.resource.observe(self.aws, self.want)
                 left = plan(self.want, self.seen)
-                if not is_tail(_writes(left), _writes(queue)):
+                if not self._expected(_writes(left), _writes(queue)):
                     raise Refused(f"{doubt} Somebody else changed it meanwhile: look at what is there, then run this again.") from doubt
-                made = _writes(queue)[: len(_writes(queue)) - len(_writes(left))]
+                still = {change.digest() for change in left}
+                made = [change for change in _writes(queue) if change.digest() not in still]
                 if not made:
                     if attempt >= ATTEMPTS:
                         raise
@@ -190,6 +218,22 @@ class _Run:
             else:
                 self.done.append(queue.pop(0))
                 attempt = 0
+
+    def _expected(self, left: list[Change], queue: list[Change]) -> bool:
+        """Whether what is left to do after a doubt is what remains of the queue, and not a sign that somebody else is at work."""
+        if queue[0].wave is None:
+            return is_tail(left, queue)
+        follows = getattr(self.resource, "follows", lambda change, of: False)
+        return is_rest([change for change in left if not follows(change, queue)], queue)
+
+    def _make_wave(self, queue: list[Change]) -> None:
+        """Make the changes of the first wave side by side; those that were made leave the queue, whatever became of the others."""
+        changes = _wave(queue)
+        self.seen, made, left, error = self.resource.apply_wave(self.aws, self.want, changes, self.seen)
+        self.done.extend(made)
+        queue[:] = [*left, *queue[len(changes) :]]
+        if error:
+            raise error
 
     def take_back(self, unfit: Unfit) -> t.NoReturn:
         """Undo what is unfit, make sure that the old state does its job, and fail with both stories.

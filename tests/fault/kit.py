@@ -41,6 +41,8 @@ SECRETS = (SECRET_VALUE, accounts.OPERATOR_SECRET, "FQoGZXIvYXdz")
 PATIENCE = 120
 #: Names that carry the UTC second in which they were made.
 STAMPED = re.compile(r"(backup|incident)-\d{8}-\d{6}")
+#: Ids that AWS gives: another run gets others.
+GIVEN = re.compile(r"\b(sg|fsap|vpc|subnet)-[0-9a-f]{8,17}|(?<=/database-)\w{6}|\b[0-9a-f]{16}\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -202,8 +204,15 @@ def load(module: str) -> Any:
     """Import a module of the collection, and what a first run would otherwise import or read in each child."""
     from ansible_collections.bbws.platform.plugins.module_utils.aws.account import warm
 
-    warm(("sts", "lambda", "s3", "cloudwatch"))
-    return importlib.import_module(f"ansible_collections.bbws.platform.plugins.modules.{module}")
+    found = importlib.import_module(f"ansible_collections.bbws.platform.plugins.modules.{module}")
+    warm(TENANT_CLIENTS if "tenant" in module else ("sts", "lambda", "s3", "cloudwatch"))
+    return found
+
+
+TENANT_CLIENTS = (
+    "sts", "ecs", "elbv2", "efs", "secretsmanager", "ec2", "logs", "cloudwatch", "application-autoscaling", "sns",
+    "resourcegroupstaggingapi", "dynamodb",
+)  # fmt: skip
 
 
 _references: dict[Scenario, Reference] = {}
@@ -299,6 +308,8 @@ def settled(data: Any) -> Any:
         stamped = sorted(name for name in data if STAMPED.fullmatch(name))
         numbers = {name: f"{name.partition('-')[0]}-#{number}" for number, name in enumerate(stamped, 1)}
         return {numbers.get(name, name): settled(_renamed(value, name, numbers.get(name, name))) for name, value in data.items()}
+    if isinstance(data, str):
+        return GIVEN.sub("#", data)
     return [settled(value) for value in data] if isinstance(data, list) else data
 
 

@@ -31,6 +31,18 @@ MOVED = {
     "TransactionCanceledException",
     "TransactionConflictException",
     "TransactionInProgressException",
+    "AccessPointAlreadyExists",
+    "ResourceExistsException",
+    "ResourceAlreadyExistsException",
+    "InvalidGroup.Duplicate",
+    "InvalidPermission.Duplicate",
+    "DuplicateTargetGroupName",
+    "PriorityInUse",
+    "UpdateInProgressException",
+    "ConcurrentUpdateException",
+    "OperationAbortedException",
+    "DependencyViolation",
+    "ResourceInUse",
 }
 
 
@@ -94,7 +106,7 @@ def write(
             try:
                 return handled(*args, **kwargs)
             except (Incomplete, ResponseParserError) as error:
-                raise Uncertain(f"{error}") from error
+                raise Uncertain(f"{error}".partition("\n")[0]) from error  # the rest is the answer itself
             except AnsibleAWSError as error:
                 if code_of(error) in missing:
                     return None

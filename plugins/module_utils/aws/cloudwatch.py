@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from .calls import Incomplete, read, whole
+from .calls import Incomplete, read, whole, write
 
 PERIOD = 60  # seconds; Lambda's metrics come by the minute
 QUERIES_MAX = 500  # of one GetMetricData
@@ -93,6 +93,25 @@ def describe_alarms(client: t.Any, prefix: str) -> list[dict[str, t.Any]]:
             whole(alarm, ("AlarmName", "StateValue"), "DescribeAlarms") for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])
         ]
     return found
+
+
+@read("read alarms")
+def describe_alarms_named(client: t.Any, names: t.Sequence[str]) -> list[dict[str, t.Any]]:
+    """Those of up to a hundred metric alarms that exist."""
+    pages = client.get_paginator("describe_alarms").paginate(AlarmNames=list(names), PaginationConfig={"PageSize": 100})
+    return [alarm for page in pages for alarm in whole(page, ("MetricAlarms",), "DescribeAlarms")["MetricAlarms"]]
+
+
+@write("put alarm {name}")
+def put_metric_alarm(client: t.Any, name: str, settings: dict[str, t.Any]) -> None:
+    """The same name again is the same alarm; tags count only when it is new."""
+    client.put_metric_alarm(AlarmName=name, **settings)
+
+
+@write("delete alarms")
+def delete_alarms(client: t.Any, names: t.Sequence[str]) -> None:
+    """Up to a hundred."""
+    client.delete_alarms(AlarmNames=list(names))
 
 
 @read("list the dashboards")

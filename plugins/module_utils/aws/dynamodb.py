@@ -93,6 +93,31 @@ def renew(client: t.Any, table: str, pk: str, until: int, when: tuple[tuple[str,
     return plain(whole(answer, ("Attributes",), "UpdateItem")["Attributes"])
 
 
+@read("read the registry {table}", missing=NO_TABLE)
+def batch_get_by(client: t.Any, table: str, name: str, values: t.Collection[str]) -> dict[str, Item] | None:
+    """Items of a table by its one key attribute ``name``; None when there is no such table."""
+    found: dict[str, Item] = {}
+    left = [marshalled({name: value}) for value in dict.fromkeys(values)]
+    while left:
+        answer = client.batch_get_item(RequestItems={table: {"ConsistentRead": True, "Keys": left[:BATCH]}})
+        for item in map(plain, whole(answer, ("Responses",), "BatchGetItem")["Responses"].get(table, [])):
+            found[item[name]] = item
+        left = (answer.get("UnprocessedKeys") or {}).get(table, {}).get("Keys", []) + left[BATCH:]
+    return found
+
+
+@write("update {value} in {table}")
+def update_attributes(client: t.Any, table: str, name: str, value: str, attributes: Item) -> None:
+    """Set these attributes of an item and leave its others; it is made if it isn't there."""
+    client.update_item(
+        TableName=table,
+        Key=marshalled({name: value}),
+        UpdateExpression="SET " + ", ".join(f"#a{number} = :a{number}" for number in range(len(attributes))),
+        ExpressionAttributeNames={f"#a{number}": key for number, key in enumerate(sorted(attributes))},
+        ExpressionAttributeValues=marshalled({f":a{number}": attributes[key] for number, key in enumerate(sorted(attributes))}),
+    )
+
+
 def marshalled(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """An item as DynamoDB takes it: strings, whole numbers, booleans, null, lists and maps."""
     return {name: _typed(value) for name, value in item.items()}

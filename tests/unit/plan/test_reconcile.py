@@ -196,3 +196,51 @@ def test_only_the_end_of_a_plan_is_its_tail():
     assert is_tail([two, three], [one, two, three])
     assert not is_tail([one, three], [one, two, three])
     assert not is_tail([three, two], [one, two, three])
+
+
+@dataclass(frozen=True)
+class Side(Change):
+    wave = 1
+
+
+def sided(cloud, trouble):
+    """A resource whose changes are made side by side; ``trouble`` maps a path to whether it is made and what then goes wrong."""
+
+    def apply_wave(cloud, want, changes, seen):
+        made, left, first = [], [], None
+        for change in changes:
+            done, error = trouble.pop(change.path, (True, None))
+            if done:
+                cloud[change.path] = change.after
+                cloud.writes.append(change.path)
+            first = first or error
+            (left if error else made).append(change)
+        return dict(cloud), made, left, first
+
+    thing = resource(Side)
+    thing.apply_wave = apply_wave
+    return thing
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "not-made"])
+def test_of_a_wave_only_what_is_in_doubt_is_looked_up(made):
+    cloud = Cloud()
+    result = run(sided(cloud, {"b": (made, Uncertain("no answer"))}), cloud, Want(a=1, b=2, c=3), check_mode=False)
+    assert cloud == {"a": 1, "b": 2, "c": 3} and sorted(cloud.writes) == ["a", "b", "c"]
+    assert sorted(change["path"] for change in result["changes"]) == ["a", "b", "c"]
+
+
+def test_a_refusal_within_a_wave_tells_what_the_others_did():
+    cloud = Cloud()
+    with pytest.raises(Failed) as failed:
+        run(sided(cloud, {"b": (False, Refused("b can't be"))}), cloud, Want(a=1, b=2, c=3), check_mode=False)
+    assert failed.value.result["msg"] == "b can't be Already done: a, c. Run it again to go on from there."
+
+
+def test_a_wave_that_somebody_else_works_on_too_stops():
+    cloud = Cloud()
+    thing = sided(cloud, {"b": (False, Uncertain("it moved."))})
+    now = thing.observe
+    thing.observe = lambda cloud, want: now(cloud, want) | ({"a": 9} if cloud.writes else {})
+    with pytest.raises(Failed, match="Somebody else changed it meanwhile"):
+        run(thing, cloud, Want(a=1, b=2), check_mode=False)

@@ -1,0 +1,73 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The platform that tenants run on: network, balancer with an HTTPS listener, cluster, file system, key, roles and the tenants table."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from local_aws.accounts import ACCOUNTS, REGION
+from local_aws.seeds import Seeding, seed
+
+IMAGE = "{}.dkr.ecr.af-south-1.amazonaws.com/wordpress@sha256:{}"
+GOOD, NEWER = "1" * 64, "2" * 64
+
+
+def image(env: str, digest: str = GOOD, repository: str = "wordpress") -> str:
+    """An image pinned by digest, in the private registry of an environment."""
+    return IMAGE.format(ACCOUNTS[env], digest).replace("/wordpress@", f"/{repository}@")
+
+
+def platform(client: Any, env: str, tenants: tuple[str, ...] = ()) -> dict[str, str | list[str]]:
+    """Make the platform of an environment and the roles of its tenants; what a tenant needs to know of it.
+
+    ``client`` gives a boto3 client for a service.
+    """
+    ec2, elb = client("ec2"), client("elbv2")
+
+    def named(kind: str, name: str) -> list[dict[str, Any]]:
+        return [{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": name}, {"Key": "Environment", "Value": env}]}]
+
+    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=named("vpc", f"bbws-vpc-{env}"))["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(
+            VpcId=vpc, CidrBlock=f"10.20.{16 * n}.0/20", AvailabilityZone=f"{REGION}{zone}",
+            TagSpecifications=named("subnet", f"bbws-private-{env}-{zone}"),
+        )["Subnet"]["SubnetId"]
+        for n, zone in enumerate("ab")
+    ]  # fmt: skip
+    group = ec2.create_security_group(GroupName=f"bbws-alb-{env}", Description="Load balancer", VpcId=vpc)["GroupId"]
+    balancer = elb.create_load_balancer(Name=f"bbws-alb-{env}", Subnets=subnets, SecurityGroups=[group], Scheme="internet-facing")
+    arn = balancer["LoadBalancers"][0]["LoadBalancerArn"]
+    certificate = client("acm").request_certificate(DomainName=f"*.{env}.bbws.io")["CertificateArn"]
+    nothing = {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "no such site"}
+    listener = elb.create_listener(
+        LoadBalancerArn=arn, Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": certificate}],
+        SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06", DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": nothing}],
+    )["Listeners"][0]["ListenerArn"]  # fmt: skip
+    client("ecs").create_cluster(clusterName=f"bbws-cluster-{env}", capacityProviders=["FARGATE", "FARGATE_SPOT"])
+    tags = [{"Key": "Name", "Value": f"bbws-efs-{env}"}, {"Key": "Environment", "Value": env}]
+    files = client("efs").create_file_system(CreationToken=f"bbws-efs-{env}", Encrypted=True, Backup=True, Tags=tags)["FileSystemId"]
+    key = client("kms").create_key(Description=f"Tenants of {env}")["KeyMetadata"]["Arn"]
+    client("kms").create_alias(AliasName=f"alias/bbws-tenants-{env}", TargetKeyId=key)
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    for role in [f"{tenant}-{env}-{kind}" for tenant in tenants for kind in ("task", "execution")]:
+        client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    client("dynamodb").create_table(
+        TableName=f"tenants-{env}", BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "tenant_id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "tenant_id", "AttributeType": "S"}],
+    )  # fmt: skip
+    return {
+        "cluster": f"bbws-cluster-{env}", "vpc_id": vpc, "subnets": subnets, "load_balancer_arn": arn, "listener_arn": listener,
+        "load_balancer_security_group": group, "file_system_id": files, "kms_key_id": key,
+    }  # fmt: skip
+
+
+@seed(
+    "tenant-platform", "SIT has the platform that tenants run on (network, balancer, cluster, file system, tenants table), and no tenant."
+)
+def tenant_platform(aws: Seeding) -> None:
+    """A first tenant."""
+    platform(lambda service: aws.client(service, "sit"), "sit", ("aupairhive", "tenant-001", "tenant-002"))

@@ -1,0 +1,185 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""ecs_tenant_fleet: many tenants as one, and what neither module must act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local_aws.seeds_tenants import NEWER, image
+from tests.unit.tenant.conftest import Site, merged
+
+ONE, MANY = "ecs_tenant", "ecs_tenant_fleet"
+
+
+@pytest.fixture(scope="module")
+def fleet(site: Site) -> list[dict[str, Any]]:
+    """Twelve tenants, made in one task."""
+    tenants = [site.tenant() for _each in range(12)]
+    result = site.done(MANY, site.platform | {"tenants": tenants})
+    assert len(result["tenants"]) == 12
+    return tenants
+
+
+def many(site: Site, tenants: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    return site.platform | {"tenants": tenants} | more
+
+
+@pytest.mark.req("TEN-23", "W-12")
+def test_a_fleet_and_its_tenants_one_by_one_agree(site, fleet):
+    assert not site.done(MANY, many(site, fleet))["changed"] and site.writes == []
+    for tenant in fleet[:2]:
+        assert not site.done(ONE, site.platform | tenant)["changed"] and site.writes == []
+
+
+def test_a_fleet_with_nothing_to_do_takes_less_than_two_requests_a_tenant(site, fleet):
+    """Twelve tenants: the lists cost what they cost for a hundred."""
+    site.done(MANY, many(site, fleet))
+    assert len(site.calls) <= 18, [call["operation"] for call in site.calls]
+
+
+def test_defaults_are_joined_with_each_tenants_own(site):
+    tenant = site.tenant(target={"matcher": "200-302"})
+    own = {name: value for name, value in tenant.items() if name not in ("image", "health")}
+    defaults = {"image": image("sit"), "target": {"path": "/live", "matcher": "204"}, "cpu": 512, "memory": 1024}
+    site.done(MANY, many(site, [own], defaults=defaults))
+    group = site.target_group(tenant)
+    assert (group["HealthCheckPath"], group["Matcher"]["HttpCode"]) == ("/live", "200-302")
+    assert site.definition(tenant)["cpu"] == "512"
+
+
+@pytest.mark.req("TEN-16", "W-05", "IAM-03")
+def test_what_is_written_once_is_filled_with_each_tenants_own(site):
+    tenant = site.tenant(
+        environment={"WORDPRESS_DB_NAME": "{database_name}", "PHP": "if (true) {die();}", "WP_REDIS_PREFIX": "{tenant}:"},
+        task_role_arn="arn:aws:iam::815856636111:role/{tenant}-{environment}-task",
+    )
+    site.done(ONE, site.platform | tenant)
+    found, word = site.definition(tenant), tenant["tenant"].replace("-", "_")
+    environment = {one["name"]: one["value"] for one in found["containerDefinitions"][0]["environment"]}
+    assert (environment["WORDPRESS_DB_NAME"], environment["PHP"]) == (f"tenant_{word}_db", "if (true) {die();}")
+    assert environment["WP_REDIS_PREFIX"] == f"{tenant['tenant']}:"
+    assert found["taskRoleArn"] == f"arn:aws:iam::815856636111:role/{tenant['tenant']}-sit-task"
+
+
+@pytest.mark.req("ALB-05")
+def test_tenants_swap_priorities_in_one_call(site, fleet):
+    first, second = merged(fleet[0], {"priority": fleet[1]["priority"]}), merged(fleet[1], {"priority": fleet[0]["priority"]})
+    site.done(MANY, many(site, [first, second]))
+    assert site.writes == ["SetRulePriorities"]
+    assert (site.rules(first)[0]["Priority"], site.rules(second)[0]["Priority"]) == (str(first["priority"]), str(second["priority"]))
+    site.done(MANY, many(site, fleet[:2]))
+
+
+@pytest.mark.req("TEN-23", "ROLL-06")
+def test_one_bad_release_fails_the_task_after_the_others_are_done(site, fleet):
+    news = [merged(tenant, {"image": image("sit", NEWER)}) for tenant in fleet[2:4]]
+    bad = merged(fleet[4], {"image": image("sit", NEWER, "crashes")})
+    result = site.run(MANY, many(site, [*news, bad]))
+    assert result["failed"] and result["msg"].startswith(f"{bad['tenant']}: ") and "wordpress exited with 1" in result["msg"]
+    assert [result["tenants"][one["tenant"]]["verified_revision"] for one in (*news, bad)] == [2, 2, 1]
+    assert site.service(bad)["taskDefinition"].endswith(":1")
+    back = site.done(MANY, many(site, fleet[2:4], state="rolled_back"))
+    assert back["changed"] and all(site.service(one)["taskDefinition"].endswith(":1") for one in fleet[2:4])
+    site.done(MANY, many(site, fleet[2:5]))
+
+
+@pytest.mark.req("W-12", "ALB-05")
+def test_a_host_or_priority_that_another_rule_has_is_refused(site, fleet):
+    new = site.tenant()
+    assert f"Priority {fleet[0]['priority']}" in site.refused(ONE, site.platform | new | {"priority": fleet[0]["priority"]})
+    assert f"Host {fleet[0]['hosts'][0]}" in site.refused(ONE, site.platform | new | {"hosts": [fleet[0]["hosts"][0]]})
+    assert "uid" in site.refused(ONE, site.platform | new | {"uid": fleet[0]["uid"]})
+
+
+@pytest.mark.req("TEN-14", "W-04")
+@pytest.mark.parametrize(
+    ("same", "told"),
+    [("tenant", "is named 2 times"), ("priority", "priority"), ("hosts", "host"), ("uid", "uid"), ("files", "path /shared")],
+)
+def test_two_tenants_of_a_task_have_nothing_in_common(site, same, told):
+    one, other = site.tenant(files={"path": "/shared"}), site.tenant(files={"path": "/shared" if same == "files" else None})
+    assert told in site.refused(MANY, many(site, [one, other | {same: one[same]}]))
+
+
+ROLE = "arn:aws:iam::815856636111:role/x"
+DIGEST = "@sha256:" + "1" * 64
+#: Changed options of a good task, and what the sentence must name.
+WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "tenant in upper case": ({"tenant": "Site"}, ("'Site'", "lower-case")),
+    "tenant with an underscore": ({"tenant": "a_b"}, ("'a_b'",)),
+    "tenant with SQL": ({"tenant": "a'; drop"}, ("drop",)),
+    "tenant too long for its target group": ({"tenant": "a" * 26}, ("target_group", "32")),
+    "tenant too long for its database user": ({"tenant": "a" * 22, "names": {"target_group": "{tenant}-tg"}}, ("user", "32")),
+    "tenant with a digit first": ({"tenant": "1site"}, ("'1site'",)),
+    "secret by its name": ({"secrets": {"P": "bbws/sit/x/database:password::"}}, ("secrets.P", "full ARN")),
+    "secret by half an ARN": ({"secrets": {"P": "arn:aws:s3:::x"}}, ("secrets.P", "full ARN")),
+    "key of no secret": ({"database": None, "secrets": {"P": "password"}}, ("no database",)),
+    "image by tag": ({"image": "wordpress:6.8"}, ("'wordpress:6.8'", "digest")),
+    "image latest": ({"image": "wordpress:latest"}, ("digest", "allow_mutable_image")),
+    "image with a short digest": ({"image": "wordpress@sha256:abc"}, ("digest",)),
+    "image with a space": ({"image": f"word press{DIGEST}"}, ("image",)),
+    "image missing": ({"image": None}, ("image of tenant", "missing")),
+    "cpu that Fargate lacks": ({"cpu": 300}, ("cpu 300", "256, 512")),
+    "memory that Fargate lacks": ({"cpu": 256, "memory": 4096}, ("512 to 2048",)),
+    "memory off the steps": ({"cpu": 1024, "memory": 2500}, ("steps of 1024",)),
+    "retention": ({"retention_days": 91}, ("91", "90")),
+    "host in upper case": ({"hosts": ["Site.bbws.io"]}, ("'Site.bbws.io'",)),
+    "host with a scheme": ({"hosts": ["https://a.bbws.io"]}, ("https://",)),
+    "no host": ({"hosts": []}, ("hosts of tenant",)),
+    "priority 0": ({"priority": 0}, ("priority",)),
+    "priority above the most": ({"priority": 50001}, ("50000",)),
+    "role by name": ({"task_role_arn": "ecsTaskRole"}, ("task_role_arn", "'ecsTaskRole'")),
+    "no execution role": ({"execution_role_arn": None}, ("execution_role_arn", "missing")),
+    "min above max": ({"scaling": {"min": 5, "max": 4}}, ("5 and 4",)),
+    "count outside scaling": ({"desired_count": 9}, ("desired_count", "2 to 4")),
+    "percentages that can't deploy": ({"minimum_healthy_percent": 100, "maximum_percent": 100}, ("can't be deployed",)),
+    "timeout above interval": ({"target": {"timeout": 30, "interval": 30}}, ("timeout", "interval")),
+    "no uid": ({"uid": None}, ("uid",)),
+    "root": ({"uid": 0}, ("root",)),
+    "path too deep": ({"files": {"path": "/1/2/3/4/5"}}, ("four",)),
+    "files without a file system": ({"file_system_id": None}, ("file_system_id",)),
+    "no subnet": ({"subnets": []}, ("subnets", "subnet_tags")),
+    "subnets that aren't there": ({"subnets": None, "subnet_tags": {"Name": "nowhere"}}, ("Name nowhere", "0 zone")),
+    "load balancer that isn't there": ({"vpc_id": None, "load_balancer": "nowhere"}, ("There is no load balancer nowhere",)),
+    "file system that isn't there": ({"file_system_id": None, "file_system": "nowhere"}, ("file system", "nowhere")),
+    "neither load balancer nor VPC": ({"vpc_id": None}, ("vpc_id is missing", "load_balancer")),
+    "subnet by name": ({"subnets": ["private-a"]}, ("private-a",)),
+    "vpc": ({"vpc_id": "vpc"}, ("vpc_id",)),
+    "placeholder": ({"vpc_id": "vpc-xxxxxxxx"}, ("placeholder",)),
+    "cluster by ARN": ({"cluster": "arn:aws:ecs:x:1:cluster/a"}, ("cluster", "name")),
+    "cluster that isn't there": ({"cluster": "nowhere"}, ("There is no cluster nowhere",)),
+    "listener": ({"listener_arn": "443"}, ("listener_arn", "'443'")),
+    "names with another placeholder": ({"names": {"service": "{tenant}-{region}"}}, ("names", "{region}")),
+    "names without the tenant": ({"names": {"service": "wordpress"}}, ("names.service", "{tenant}")),
+    "table that isn't there": ({"registry": {"table": "nowhere"}}, ("There is no table nowhere",)),
+    "account": ({"expected_account_id": "536580886816"}, ("Wrong account",)),
+    "environment name": ({"environment_name": "SIT"}, ("environment_name",)),
+    "unknown option": ({"desired": 3}, ("desired",)),
+    "unknown nested option": ({"scaling": {"minimum": 1}}, ("minimum",)),
+    "number as a word": ({"priority": "first"}, ("priority",)),
+}  # fmt: skip
+
+
+@pytest.mark.req("TEN-26", "W-01", "W-11", "W-54", "TEN-17", "ECS-04")
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_input_is_one_clear_sentence_and_writes_nothing(site, case):
+    changes, told = WRONG[case]
+    message = site.refused(ONE, merged(site.wish(), changes))
+    assert all(word in message for word in told), message
+
+
+@pytest.mark.req("ENV-16", "NET-05")
+def test_the_platform_is_found_by_the_names_of_the_inventory(site):
+    ids = ("vpc_id", "subnets", "load_balancer_arn", "listener_arn", "load_balancer_security_group", "file_system_id")
+    named = {name: value for name, value in site.platform.items() if name not in ids}
+    named |= {"load_balancer": "bbws-alb-sit", "subnet_tags": {"Name": "bbws-private-sit-*"}, "file_system": "bbws-efs-sit"}
+    wish = site.tenant()
+    assert site.done(ONE, named | wish, check=True)["plan_id"] == site.done(ONE, site.platform | wish, check=True)["plan_id"]
+
+
+def test_an_image_by_tag_is_taken_where_it_may_change(site):
+    check = site.done(ONE, site.wish(image="wordpress:6.8") | {"allow_mutable_image": True}, check=True)
+    assert check["changed"]
