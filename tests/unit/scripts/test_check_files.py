@@ -24,7 +24,7 @@ MACHINE = "/ro" + "ot/.cache"
         ("docs/a.md", f"see {MACHINE}"),
         ("roles/a/tasks/main.yml", "endpoint_url: http://127.0.0.1:5000"),
         ("plugins/modules/a.py", "# the emulator answers otherwise"),
-        ("playbooks/a.yml", "- hosts: localhost"),
+        ("playbooks/a.yml", "endpoint_url: http://localhost:4566"),
     ],
 )
 def test_a_forbidden_word_is_found_with_its_place(path: str, line: str) -> None:
