@@ -286,7 +286,6 @@ class _Look:
         self.seen.points = access_point.look(self.aws, self.want.platform["file_system_id"])
 
     def topics_of_one(self) -> None:
-        assert self.one
         found = sns.list_subscriptions_by_topic(self.clients["sns"], self.seen.topic_arn(self.one))
         if found is not None:
             had = self.seen.topic.get(self.one.id, {"tags": {}})
