@@ -29,6 +29,7 @@ from .aurora_plan import (
 from .aurora_read import observe
 from .aws import rds
 from .aws.account import poll, together
+from .aws.calls import code_of
 from .reconcile import Change, Refused, Uncertain
 
 __all__ = ["apply", "observe", "plan", "result", "undo", "undone"]
@@ -36,6 +37,8 @@ __all__ = ["apply", "observe", "plan", "result", "undo", "undone"]
 LONGEST = 2.0
 #: Seconds in which a request whose answer was lost, or that was just accepted, must show.
 SHOWS = 15.0
+#: How often a change of the writer is asked for in a row, as long as AWS shows that it wasn't heard.
+ASKS = 3
 #: Parameters that take effect at once; others wait for the next restart.
 DYNAMIC = ("require_secure_transport", "rds.force_ssl")
 #: What ModifyDBCluster calls the settings.
@@ -240,33 +243,40 @@ def _ask(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-disaster-recovery.html
     """
     aws.notes.setdefault("asked", aws.clock.now())
-    lag = f", behind by {seen.lag}" if seen.lag else ""
-    try:
-        if isinstance(change, Failover):
-            aws.progress(f"failing over {want.name} to {want.cluster} in {want.region}{lag}")
-            rds.failover_global_cluster(aws.client("rds", once=True), want.name, want.arn)
-        else:
-            region = change.before.split(":")[3]
-            aws.progress(f"switching over {want.name} to {want.cluster} in {want.region}{lag}")
-            rds.switchover_global_cluster(aws.client("rds", region, once=True), want.name, want.arn)
-    except Uncertain:
-        if not _heard(aws, want):
-            raise
+    verb = "failing over" if isinstance(change, Failover) else "switching over"
+    aws.progress(f"{verb} {want.name} to {want.cluster} in {want.region}" + (f", behind by {seen.lag}" if seen.lag else ""))
+    for attempt in range(ASKS):
+        try:
+            if isinstance(change, Failover):
+                rds.failover_global_cluster(aws.client("rds", once=True), want.name, want.arn)
+            else:
+                rds.switchover_global_cluster(aws.client("rds", change.before.split(":")[3], once=True), want.name, want.arn)
+            return seen
+        except Uncertain as doubt:
+            code = code_of(doubt.__cause__)
+            told = code in rds.ASKED_ONCE  # AWS refused it, so it was not heard
+            heard = _heard(aws, want, 0 if told else SHOWS)
+            if heard:
+                return seen
+            if heard is None or code in rds.MOVED or attempt == ASKS - 1:
+                raise
+            aws.clock.pause(0.5 * 2.0**attempt)
     return seen
 
 
-def _heard(aws: t.Any, want: Desired) -> bool:
-    """Whether the global cluster is on its way to the wanted writer, or there."""
-    begun = aws.clock.monotonic()
-    interval = 0.3
+def _heard(aws: t.Any, want: Desired, patience: float) -> bool | None:
+    """Whether the global cluster is on its way to the wanted writer, or there; None when it is busy with something else."""
+    begun, interval = aws.clock.monotonic(), 0.3
     while True:
         found = aurora_read.database(aws.client("rds"), want.name)
-        if found is None:
-            return False
-        target = found.member(want.arn)
-        if (target is not None and target.writer) or (found.operation is not None and found.operation.target == want.arn):
+        target = found.member(want.arn) if found else None
+        if found is None or target is None:
+            return None
+        if target.writer or (found.operation is not None and found.operation.target == want.arn):
             return True
-        if not found.idle or aws.clock.monotonic() - begun >= SHOWS:
+        if not found.idle:
+            return None
+        if aws.clock.monotonic() - begun >= patience:
             return False
         aws.clock.pause(interval)
         interval = min(interval * 1.5, LONGEST)
