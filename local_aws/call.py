@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import get_input_stream
 
-READ = re.compile(r"(Get|List|Describe|Head|BatchGet|Lookup)|(Query|Scan)$")
+READ = re.compile(r"(Get|List|Describe|Head|BatchGet|Lookup|FilterLogEvents)|(Query|Scan)$")
 
 # Where the name of the IAM action isn't `service:Operation`.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html

@@ -221,7 +221,7 @@ class Reads:
 
         def look() -> dict[t.Any, t.Any]:
             found = awslambda.get_function_configuration(client, one.function, one.qualifier)
-            return {one: (found["Version"], found["CodeSha256"]) if found else None}
+            return {one: (found["Version"], found["CodeSha256"], found.get("State")) if found else None}
 
         return look
 

@@ -18,6 +18,7 @@ from .gates_policy import (
     OPERATORS,
     PERIOD,
     RATIOS,
+    Active,
     Alarms,
     DependsOn,
     Drift,
@@ -111,7 +112,7 @@ class Aliases:
 
 @dataclass(frozen=True)
 class Code:
-    """(version, CodeSha256) behind a qualifier; None when there is no such function or qualifier."""
+    """(version, CodeSha256, State) behind a qualifier; None when there is no such function or qualifier."""
 
     side: str
     function: str
@@ -595,6 +596,26 @@ def _health(ask: Answer) -> Judge:
     return Told(PASS, f"{ask.function}:{ask.alias} answers {ask.expected_status}", ask.expected_status, 1)
 
 
+# --- active -----------------------------------------------------------------------------------------------------------------
+
+
+def _active_jobs(gate: Active, policy: Policy, call: Call) -> t.Iterator[Job]:
+    for service in call.services:
+        serving = service.on(gate.side)
+        ask = Code(gate.side, serving.function, serving.alias)
+        yield _job(gate, service.name, "State Active", f"state of {ask.function}:{ask.qualifier}", partial(_active, ask))
+
+
+def _active(ask: Code) -> Judge:
+    """Of the version that is served; the function's own state is that of $LATEST."""
+    [code] = yield [ask]
+    name = f"{ask.function}:{ask.qualifier}"
+    if code is None:
+        return Told(FAIL, f"{name} doesn't exist", "absent", 0)
+    version, _sha256, state = code
+    return Told(PASS if state == "Active" else FAIL, f"{name} is {state} (version {version})", state, 1)
+
+
 # --- evidence ---------------------------------------------------------------------------------------------------------------
 
 
@@ -694,6 +715,7 @@ JOBS: dict[str, t.Callable[[t.Any, Policy, Call], t.Iterable[Job]]] = {
     "drift": _drift_jobs,
     "evidence": _evidence_jobs,
     "health": _health_jobs,
+    "active": _active_jobs,
     "soak": _soak_jobs,
 }
 

@@ -298,6 +298,14 @@ class Health(Gate):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Active(Gate):
+    """The version behind each service's alias is Active (VAL-R03, VAL-R05)."""
+
+    kind = "active"
+    per_service = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Soak(Gate):
     """What each service serves was verified at least so long ago (GATE-12)."""
 
@@ -306,7 +314,7 @@ class Soak(Gate):
     min: int = field(metadata=reading(duration))
 
 
-KINDS: dict[str, type[Gate]] = {kind.kind: kind for kind in (Metric, Alarms, DependsOn, Drift, Evidence, Health, Soak)}
+KINDS: dict[str, type[Gate]] = {kind.kind: kind for kind in (Metric, Alarms, DependsOn, Drift, Evidence, Health, Active, Soak)}
 #: Gates that every policy has without naming them, as far as it says what they need.
 BUILT_IN = ("deploy_mode", "window")
 

@@ -43,11 +43,12 @@ options:
       - "C(kind: evidence): C(checks) (by default C(unit), C(lint), C(types), C(security), C(integration)), C(coverage) in percent (80),
          C(max_age) (24h), C(commands), for each check what its commands must begin with."
       - "C(kind: health): C(payload) and C(expected_status) (200) of the event each service must answer."
+      - "C(kind: active): the version that each service's alias names must have the C(State) C(Active)."
       - "C(kind: soak): C(min), how long ago what is recorded must have been verified."
     type: dict
     required: true
   services:
-    description: What is to be promoted. Gates of kind C(metric), C(drift), C(health) and C(soak) are asked of each.
+    description: What is to be promoted. Gates of kind C(metric), C(drift), C(health), C(active) and C(soak) are asked of each.
     type: list
     elements: dict
     default: []
@@ -173,6 +174,7 @@ attributes:
 notes:
   - "IAM actions for gates of kind C(metric): C(cloudwatch:GetMetricData)."
   - "C(alarms): C(cloudwatch:DescribeAlarms). C(soak): C(dynamodb:BatchGetItem). C(health): C(lambda:InvokeFunction)."
+  - "C(active): C(lambda:GetFunctionConfiguration)."
   - "C(drift): C(lambda:ListAliases), C(lambda:GetFunctionConfiguration) and, with a table of records, C(dynamodb:BatchGetItem)."
   - >-
     C(depends_on), each for what it names: C(dynamodb:DescribeTable), C(s3:ListBucket), C(lambda:ListAliases), C(dynamodb:BatchGetItem),

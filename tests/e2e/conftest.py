@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,3 +81,22 @@ def run(aws: LocalAWS, folder: Path, playbook: str, *arguments: str, inventory: 
 def play(aws: LocalAWS, tmp_path: Path) -> Callable[..., Run]:
     """Run ``playbooks/<name>.yml`` against the fixture ``aws``."""
     return lambda name, *arguments, **more: run(aws, tmp_path, f"playbooks/{name}.yml", *arguments, **more)
+
+
+class Journey:
+    """Check mode, run, check mode, run: the four runs from an empty SIT, and the AWS they ended in, which no test changes."""
+
+    def __init__(self, aws: LocalAWS, folder: Path):
+        self.aws, self.folder = aws, folder
+        playbook = "playbooks/promote_sit.yml"
+        self.foreseen = run(aws, folder, playbook, "--check")
+        self.empty = aws.client("lambda", "sit").list_functions()["Functions"]
+        self.first = run(aws, folder, playbook)
+        self.checked = run(aws, folder, playbook, "--check")
+        self.second = run(aws, folder, playbook)
+
+
+@pytest.fixture(scope="session")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    with LocalAWS("dev-release", metrics_delay=0) as aws:
+        yield Journey(aws, tmp_path_factory.mktemp("journey"))

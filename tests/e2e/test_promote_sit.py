@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 from local_aws import LocalAWS, packages
 
-from .conftest import Run, run
+from .conftest import Journey, Run, run
 
 SERVICES = {
     "tenant_instance_management": "bbws-tenant-instance-management-sit",
@@ -47,25 +47,6 @@ def health(aws: LocalAWS, function: str) -> int:
 def backups(aws: LocalAWS, function: str) -> list[str]:
     found = aws.client("lambda", "sit").list_aliases(FunctionName=function)["Aliases"]
     return [one["Name"] for one in found if one["Name"].startswith("backup-")]
-
-
-class Journey:
-    """Check mode, run, check mode, run: the four runs from an empty SIT, and the AWS they ended in."""
-
-    def __init__(self, aws: LocalAWS, folder: Path):
-        self.aws = aws
-        playbook = "playbooks/promote_sit.yml"
-        self.foreseen = run(aws, folder, playbook, "--check")
-        self.empty = aws.client("lambda", "sit").list_functions()["Functions"]
-        self.first = run(aws, folder, playbook)
-        self.checked = run(aws, folder, playbook, "--check")
-        self.second = run(aws, folder, playbook)
-
-
-@pytest.fixture(scope="module")
-def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    with LocalAWS("dev-release") as aws:
-        yield Journey(aws, tmp_path_factory.mktemp("journey"))
 
 
 @pytest.mark.req("ENV-18")

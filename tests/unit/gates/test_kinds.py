@@ -209,6 +209,24 @@ def test_a_function_is_invoked_only_where_the_call_says_so(judge):
     assert (found["asked"], found["not_asked"]) == ([], ["health"])
 
 
+# --- active -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("VAL-R03", "VAL-R05")
+@pytest.mark.parametrize(
+    ("code", "verdict", "why"),
+    [
+        (("3", OLD, "Active"), "pass", "tenants-sit:latest-sit is Active (version 3)"),
+        (("3", OLD, "Inactive"), "fail", "tenants-sit:latest-sit is Inactive (version 3)"),
+        (("3", OLD, None), "fail", "tenants-sit:latest-sit is None (version 3)"),
+        (None, "fail", "tenants-sit:latest-sit doesn't exist"),
+    ],
+)
+def test_the_version_that_is_served_must_be_active(judge, code, verdict, why):
+    [gate] = judge({"id": "active", "kind": "active"}, answer=by_kind(Code=code))["judged"]
+    assert (gate["verdict"], gate["why"]) == (verdict, why)
+
+
 # --- evidence ---------------------------------------------------------------------------------------------------------------
 
 COMMANDS = {

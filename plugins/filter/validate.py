@@ -1,0 +1,132 @@
+# Copyright: BBWS
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From what role validate saw to one line for each check."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+Found = t.Mapping[str, t.Any]
+#: Gates that every policy has; they are about changing the environment, which nobody does here.
+BUILT_IN = ("deploy_mode", "window")
+
+
+class Check(t.NamedTuple):
+    """``subject``: the service, or the environment's record; ``seen``: what was seen, as a sentence without its full stop."""
+
+    name: str
+    subject: str
+    ok: bool
+    seen: str
+
+
+def validate_gates(events: t.Sequence[Found]) -> list[dict[str, t.Any]]:
+    """The events that change nothing as gates of kind health."""
+    return [
+        {
+            "id": re.sub("[^a-z0-9]+", "_", event["name"].lower()).strip("_"),
+            "kind": "health",
+            "payload": event["payload"],
+            "expected_status": event.get("expected_status", 200),
+        }
+        for event in events
+        if event.get("read_only")
+    ]
+
+
+def validate_services(services: t.Iterable[Found], stacks: t.Mapping[str, Found]) -> list[Found]:
+    """The services as the gates take them; what a stack serves is recorded by its release, not by its function's version."""
+    return [
+        {**one, "target": {**one["target"], "observed": {"version": stacks[one["name"]].get("release")}}} if one["name"] in stacks else one
+        for one in services
+    ]
+
+
+def validate_lines(found: Found) -> list[str]:
+    """``OK`` or ``NG``, the check, its subject and what was seen; in the order in which they were made, as a table."""
+    checks = list(_checks(found))
+    names = max(len(check.name) for check in checks)
+    subjects = max(len(check.subject) for check in checks)
+    return [f"{'OK' if one.ok else 'NG'}  {one.name:{names}}  {one.subject:{subjects}}  {one.seen}" for one in checks]
+
+
+def _checks(found: Found) -> t.Iterator[Check]:
+    yield from _gates("gates", "", found["gates"])
+    for host, answers in found["events"].items():
+        if not answers.get("skipped"):
+            yield from _gates("test events", host, answers)
+    for host, stack in found["stacks"].items():
+        yield _stack(host, stack)
+        yield _delivery(host, found["deliveries"][host])
+    yield from _record(found["record"], found["hosts"])
+    yield from _gates("metrics", "", found["metrics"])
+
+
+def _gates(name: str, subject: str, result: Found) -> t.Iterator[Check]:
+    if "gates" not in result:
+        yield Check(name, subject or "all", False, _why(result))
+    for gate in result.get("gates", ()):
+        if gate["kind"] not in BUILT_IN:
+            unknown = "not known: " if gate["verdict"] == "inconclusive" else ""
+            yield Check(gate["id"], gate["subject"], gate["verdict"] == "pass", unknown + gate["why"])
+
+
+def _stack(host: str, stack: Found) -> Check:
+    if "findings" not in stack:
+        return Check("stack", host, False, _why(stack))
+    if stack["findings"]:
+        return Check("stack", host, False, "; ".join(stack["findings"]))
+    rules = [f"rule {name} {rule['state']}" for name, rule in sorted(stack["rules"].items())]
+    told = [f"status {stack['stack_status']}", f"outputs {', '.join(sorted(stack['outputs'])) or 'none'}", *rules]
+    return Check("stack", host, True, "; ".join(told))
+
+
+def _delivery(host: str, delivery: Found) -> Check:
+    if delivery.get("lines"):
+        return Check("event", host, True, f"event {delivery['event_id']} was processed after {delivery['seconds']} s")
+    return Check(
+        "event", host, False, _why(delivery) if "msg" in delivery else "no event is declared (sam_stack_event), so nothing is proven"
+    )
+
+
+def _record(record: Found, hosts: t.Sequence[str]) -> t.Iterator[Check]:
+    if "chain" not in record:
+        yield Check("record", "all", False, _why(record))
+        return
+    for host in hosts:
+        component = record["components"].get(host)
+        made = [one for one in record["deployments"] if one.get("component") == host and one.get("status") == "succeeded"]
+        version = component and component["version"]
+        fits = [one for one in made if one["to_version"] == version]
+        if fits:
+            newest = fits[-1]
+            moved = f"{newest['action']} {_short(newest['from_version'])} -> {_short(version)}"
+            seen = f"{newest['deployment_id']}: {moved} at {newest['timestamp']}"
+        elif component:
+            seen = f"no deployment record tells how version {_short(version)} came to be served"
+        else:
+            seen = "nothing is recorded of it"
+        yield Check("record", host, bool(fits), seen)
+    chain = record["chain"]
+    seen = (
+        "; ".join(chain["problems"])
+        or f"{chain['events']} events and {len(record['deployments'])} deployment records are as they were written"
+    )
+    yield Check("chain", "record", chain["intact"], seen)
+
+
+def _short(version: t.Any) -> str:
+    """A version's number, or the first digits of a stack's release."""
+    return str(version)[:12]
+
+
+def _why(result: Found) -> str:
+    return str(result.get("msg", "nothing was answered")).rstrip(".")
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"validate_services": validate_services, "validate_gates": validate_gates, "validate_lines": validate_lines}
