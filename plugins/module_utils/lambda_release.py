@@ -82,7 +82,7 @@ class Desired:
     alias: str
     tags: t.Mapping[str, str]
     source: t.Mapping[str, t.Any] | None = None
-    artifact: t.Mapping[str, str] | None = None
+    artifact: t.Mapping[str, t.Any] | None = None
     configuration: t.Mapping[str, t.Any] = field(default_factory=dict)
     environment: t.Mapping[str, str] | None = field(default=None, repr=False)
     traffic_steps: tuple[Step, ...] = ()

@@ -188,16 +188,16 @@ def _source(client: t.Any, source: t.Mapping[str, t.Any]) -> Release:
     return Release(live["CodeSha256"], live["CodeSize"], f"{name}:{version}", facts_of(settings), function["Code"].get("Location"))
 
 
-def _artifact(aws: t.Any, artifact: t.Mapping[str, str]) -> Release:
+def _artifact(aws: t.Any, artifact: t.Mapping[str, t.Any]) -> Release:
     """The object in S3; its bytes are proven by a dry run of the update before the real one."""
     where = f"s3://{artifact['s3_bucket']}/{artifact['s3_key']}"
     head = s3.head_object(aws.client("s3"), artifact["s3_bucket"], artifact["s3_key"], artifact.get("version_id"))
-    if head is None:
+    if head is None and not artifact.get("size"):  # with it, a package that isn't stored yet can be planned for
         raise Refused(f"There is no package at {where}.")
     code = {"S3Bucket": artifact["s3_bucket"], "S3Key": artifact["s3_key"]}
     if artifact.get("version_id"):
         code["S3ObjectVersion"] = artifact["version_id"]
-    return Release(artifact["sha256"], head["ContentLength"], where, s3=code)
+    return Release(artifact["sha256"], head["ContentLength"] if head else artifact["size"], where, s3=code)
 
 
 def _code(aws: t.Any, want: Desired, release: Release) -> dict[str, t.Any]:

@@ -87,6 +87,9 @@ options:
         description: Its CodeSha256 (base64); compared by a dry run of the update before the real one.
         type: str
         required: true
+      size:
+        description: Its size in bytes. With it, check mode also plans for a package that isn't stored yet.
+        type: int
   staging_bucket:
     description: Bucket in the target account and region for packages of more than 50 MB.
     type: str
@@ -469,6 +472,7 @@ ARGUMENT_SPEC = {
             "s3_key": {"type": "str", "required": True, "no_log": False},
             "version_id": {"type": "str"},
             "sha256": {"type": "str", "required": True},
+            "size": {"type": "int"},
         },
     },
     "staging_bucket": {"type": "str"},
