@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from local_aws.seeds import Seeding
-from local_aws.seeds_lambda import everywhere
+from local_aws.seeds_lambda import TENANT, everywhere
 from local_aws.seeds_promotion import services
 
 
@@ -14,3 +14,8 @@ def one_of_four_is_bad(aws: Seeding) -> None:
     sit = everywhere("1.0.0") | {"templates_service": ["1.0.0", "1.1.0"]}
     dev = everywhere("1.0.0", "1.1.0") | {"plugins_service": ["1.0.0", "bad-alias"]}
     services(aws, sit=sit, dev=dev)
+
+
+def one_is_new(aws: Seeding) -> None:
+    """DEV is one release ahead of SIT with the tenant service, and with nothing else."""
+    services(aws, sit=everywhere("1.0.0"), dev=everywhere("1.0.0") | {TENANT: ["1.0.0", "1.1.0"]})

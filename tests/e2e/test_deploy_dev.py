@@ -53,6 +53,7 @@ def test_dev_serves_it():
 """
 #: This checkout has no pytest-cov, mypy and bandit: these stand in for them, with the same command lines.
 PYTEST = f"""#!/bin/sh
+export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 case "$*" in
   *--cov*) {sys.executable} -m coverage run --source=src -m pytest -q tests/unit && {sys.executable} -m coverage json -q -o coverage.json ;;
   *) exec {sys.executable} -m pytest "$@" ;;
@@ -129,7 +130,7 @@ def test_a_push_deploys_what_was_checked_once_and_the_gates_to_sit_take_its_evid
 
     again = workspace.deploy(aws, *both)
     assert again.code == 0, again.output
-    assert set(again.writes) == {"TransactWriteItems"} and set(again.changed().values()) == {0}
+    assert set(again.writes) == {"TransactWriteItems", "Invoke"} and set(again.changed().values()) == {0}
 
     sit = run(
         aws, workspace.folder, "playbooks/promote_sit.yml", "--limit", TENANT, "--check", "-e", f"promotion_evidence={workspace.evidence}"
@@ -142,7 +143,8 @@ def test_a_push_deploys_what_was_checked_once_and_the_gates_to_sit_take_its_evid
 @pytest.mark.req("GATE-01", "GATE-03")
 def test_the_first_check_that_fails_ends_them_and_nothing_is_deployed(aws: LocalAWS, workspace: Workspace) -> None:
     before = served(aws)
-    workspace.source("app.py").write_text("import os\n" + workspace.source("app.py").read_text())
+    with workspace.source("app.py").open("a") as file:
+        file.write("\nimport os\n")
     done = workspace.deploy(aws, "--limit", TENANT)
     assert done.code != 0
     assert f"{TENANT}: lint failed: ruff check src/ tests/ ended with 1" in done.output
