@@ -141,7 +141,8 @@ def test_product_comes_before_order_which_needs_it(env: str) -> None:
 def test_the_environments_have_the_same_files_and_keys() -> None:
     sit = {path: set(keys(content)) for path, content in variables("sit").items()}
     for env in ENVIRONMENTS:
-        there = {path: set(keys(content)) for path, content in variables(env).items()}
+        # Only DEV is built for.
+        there = {path: set(keys(content)) for path, content in variables(env).items() if env != "dev" or Path(path).name != "build.yml"}
         # Only PROD has windows, so only there an entry of that list has keys.
         there["group_vars/all/account.yml"] = {key for key in there["group_vars/all/account.yml"] if not key.startswith(".windows[]")}
         assert there == sit

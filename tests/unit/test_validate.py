@@ -58,7 +58,13 @@ def test_each_check_is_a_line_with_what_was_seen():
         ({"record": FAILED}, "record", "log in again"),
         ({"record": {"components": {}, "deployments": [], "chain": {"intact": True, "events": 0}}}, "record", "nothing is recorded of it"),
         (
-            {"record": {"components": {"a": {"version": "3"}}, "deployments": [RECORD], "chain": {"intact": True, "events": 5}}},
+            {
+                "record": {
+                    "components": {"a": {"version": "3"}},
+                    "deployments": [{**RECORD, "status": "succeeded"}],
+                    "chain": {"intact": True, "events": 5},
+                }
+            },
             "record",
             "no deployment record tells how version 3 came to be served",
         ),
