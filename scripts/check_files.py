@@ -33,7 +33,9 @@ RULES = (
         "names a folder of one machine",
     ),
     Rule(
-        re.compile(r"\blocal[h]ost:[0-9]|127\.0\.0\.1|\b[m]oto\b|\blocal[-_ ]?aws\b|[e]mulat|\bmini[s]tack\b|\bmicro[b]urst\b", re.IGNORECASE),
+        re.compile(
+            r"\blocal[h]ost:[0-9]|127\.0\.0\.1|\b[m]oto\b|\blocal[-_ ]?aws\b|[e]mulat|\bmini[s]tack\b|\bmicro[b]urst\b", re.IGNORECASE
+        ),
         ("plugins/", "roles/", "playbooks/", "inventories/"),
         "makes the product know that a local AWS exists",
     ),
