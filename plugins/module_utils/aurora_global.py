@@ -207,7 +207,10 @@ class Lag:
 
 @dataclass(frozen=True)
 class Seen:
-    """``parameters``: of the parameter group, None when there is no such group; ``subnet_group``: whether the wanted one is there."""
+    """``parameters``: of the parameter group, None when there is no such group; ``subnet_group``: whether the wanted one is there.
+
+    ``unreachable``: why the region that writes doesn't answer, None when it does or wasn't asked.
+    """
 
     database: Database | None
     cluster: Cluster | None
@@ -216,6 +219,7 @@ class Seen:
     subnet_group: bool = True
     source: Cluster | None = None
     lag: Lag | None = None
+    unreachable: str | None = None
 
 
 # ---- The options ----------------------------------------------------------------------------------------------------------

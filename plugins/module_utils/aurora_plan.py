@@ -326,6 +326,11 @@ def _expect_same(want: Desired, operation: Operation) -> None:
 
 def _expect_ready(want: Desired, seen: Seen, database: Database, target: Member) -> None:
     """What must hold before the writer is changed: all of it is told, not only the first."""
+    if seen.unreachable:
+        raise Refused(
+            f"A switchover needs the region that writes, and {database.writer.region} doesn't answer ({seen.unreachable}): "
+            "if it is down, state=failed_over does without it."
+        )
     findings = unready(want.cluster, seen, database, target)
     lag = seen.lag
     if lag is not None and want.max_lag is not None:

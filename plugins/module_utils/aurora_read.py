@@ -114,10 +114,28 @@ def _with_lag(aws: t.Any, want: Desired, seen: Seen) -> Seen:
     target = seen.database.member(want.arn) if seen.database else None
     if want.state == "detached" or target is None or target.writer:
         return seen
-    lag = lag_of(aws, want.region, want.cluster, seen.database.writer)
+    writer = seen.database.writer
+    planned = want.state == "switched_over" and seen.database.operation is None and writer is not None
+    clients = [aws.client("rds", writer.region)] if planned else []  # made here: a session makes its clients in one thread
+    aws.client("cloudwatch", want.region)
+    lag, unreachable = together(
+        lambda: lag_of(aws, want.region, want.cluster, writer), lambda: _unreachable(aws, clients[0], writer) if planned else None
+    )
     if not aws.notes.get("asked"):
         aws.notes["lag"] = lag
-    return Seen(seen.database, seen.cluster, seen.instances, lag=lag)
+    return Seen(seen.database, seen.cluster, seen.instances, lag=lag, unreachable=unreachable)
+
+
+def _unreachable(aws: t.Any, client: t.Any, writer: Member) -> str | None:
+    """Why the region that writes doesn't answer."""
+    try:
+        cluster(client, writer.name)
+    except Exception as error:
+        told = aws.explain(error)
+        if told is None:
+            raise
+        return told
+    return None
 
 
 def lag_of(aws: t.Any, region: str, name: str, writer: Member | None, since: float = LOOK_BACK) -> Lag:

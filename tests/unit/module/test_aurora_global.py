@@ -281,6 +281,13 @@ def test_the_operation_of_somebody_else_is_left_alone(database):
 
 
 @BOTH
+def test_a_switchover_without_the_region_that_writes_is_refused_with_the_way_out(database):
+    database.lab.aws.switch_region(REGION, False)
+    told = database.refused(SWITCH)
+    assert "af-south-1 doesn't answer" in told and "state=failed_over does without it" in told and database.writer == [FROM]
+
+
+@BOTH
 def test_a_switchover_that_aws_gives_up_is_told(database):
     real = aurora_writes.rds.switchover_global_cluster
 
