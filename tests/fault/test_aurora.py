@@ -227,7 +227,7 @@ def test_a_rerun_gets_along_with_a_run_that_still_works(scenario, world, tally):
     here.fresh()
     with here.faults({"write": True, "do": "hold_after", "secs": 0.2}):
         orphan = here.start()
-        until(lambda: here.aws.writes())
+        until(here.aws.writes)
         both = [here.run(), here.wait(orphan)]
     never_two_writers(here, "orphan")
     settled(here, row, reference, both, "re-run")
