@@ -178,7 +178,7 @@ def compare(field: Field) -> None:
             created = field.go(command, **environment)
             if "a host each" not in name:
                 deep = "-"
-                if count == 1:
+                if count == 1 and "peer" not in name:
                     field.aws.restore()
                     deep = str(field.deep(command, **environment))
                 rows["create"].append(row(name, created, count, deep))
@@ -186,7 +186,7 @@ def compare(field: Field) -> None:
             again = min(
                 (field.go(command, **environment) for _each in range(2 if count > 1 and "peer" not in name else 1)), key=lambda one: one.cpu
             )
-            deep = str(field.deep(command, **environment)) if count == 1 else "-"
+            deep = str(field.deep(command, **environment)) if count == 1 and "peer" not in name else "-"
             rows["nothing to do"].append(row(name, again, count, deep))
             del settled
         for phase, lines in rows.items():

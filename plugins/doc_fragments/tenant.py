@@ -15,19 +15,19 @@ priority:
   description: Priority of the tenant's rule, 1 to 50000; it comes from the tenant registry, and no other rule of the listener may have it.
   type: int
 uid:
-  description: Numeric user that the tenant's files belong to, its own on the file system. Needed with O(files).
+  description: Numeric user that the tenant's files belong to, its own on the file system. Needed with C(files).
   type: int
 gid:
-  description: Numeric group of the tenant's files; by default O(uid).
+  description: Numeric group of the tenant's files; by default C(uid).
   type: int
 image:
-  description: The container's image, by its digest unless O(allow_mutable_image) is set.
+  description: The container's image, by its digest unless C(allow_mutable_image) is set.
   type: str
 cpu:
   description: CPU units of the task; by default 1024.
   type: int
 memory:
-  description: Memory of the task in MiB, as Fargate has it with O(cpu); by default 2048.
+  description: Memory of the task in MiB, as Fargate has it with C(cpu); by default 2048.
   type: int
 architecture:
   description: Processor architecture; by default X86_64.
@@ -51,7 +51,7 @@ execution_role_arn:
 environment:
   description:
     - Environment variables of the container. Their values are shown as digests only; put no password here.
-    - In their values, in O(task_role_arn) and in O(execution_role_arn), C({tenant}), C({environment}), C({database_host}),
+    - In their values, in C(task_role_arn) and in C(execution_role_arn), C({tenant}), C({environment}), C({database_host}),
       C({database_name}) and C({database_user}) stand for the tenant's own.
   type: dict
 secrets:

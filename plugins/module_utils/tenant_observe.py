@@ -286,10 +286,11 @@ class _Look:
         self.seen.points = access_point.look(self.aws, self.want.platform["file_system_id"])
 
     def topics_of_one(self) -> None:
-        found = sns.list_subscriptions_by_topic(self.clients["sns"], self.seen.topic_arn(self.one))
+        tenant = self.tenants[0]
+        found = sns.list_subscriptions_by_topic(self.clients["sns"], self.seen.topic_arn(tenant))
         if found is not None:
-            had = self.seen.topic.get(self.one.id, {"tags": {}})
-            self.seen.topic[self.one.id] = {**had, "subscriptions": {(one["Protocol"], one["Endpoint"]) for one in found}}
+            had = self.seen.topic.get(tenant.id, {"tags": {}})
+            self.seen.topic[tenant.id] = {**had, "subscriptions": {(one["Protocol"], one["Endpoint"]) for one in found}}
 
     def topics(self) -> None:
         arns = {self.seen.topic_arn(tenant): tenant for tenant in self.tenants}
