@@ -1,12 +1,11 @@
 #!/bin/sh
 # scripts/test.sh [STAGE...]: runs the checks, cheapest first, stops at the first failure and always ends with the seconds of each stage.
-# Without a stage it runs all of them, the fault tests beside the end-to-end tests and Molecule: each keeps one core busy.
+# Without a stage it runs all of them, those that keep one core busy side by side (+stage: begin it in the background, -stage: its end).
 set -eu
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH" ANSIBLE_CONFIG="$PWD/ansible.cfg" ANSIBLE_HOME="$PWD/.ansible"
 export ANSIBLE_COLLECTIONS_PATH="$PWD/.ansible/collections"
-beside=
-[ $# -gt 0 ] || { beside=fault && set -- lint docs sanity unit e2e molecule fault; }
+[ $# -gt 0 ] || set -- +sanity lint docs -sanity unit +fault e2e molecule -fault
 
 run() {
   case $1 in
@@ -33,25 +32,31 @@ other=
 log=$(mktemp)
 trap 'rm -f "$log" "$log.end"; [ ! "$other" ] || kill "$other" 2>/dev/null || true' EXIT
 first=$(date +%s)
-for stage; do
-  start=$(date +%s)
-  if [ "$beside" ] && [ "$stage" = e2e ]; then
-    (if run "$beside"; then code=0; else code=$?; fi; date +%s >"$log.end"; exit $code) >"$log" 2>&1 &
-    other=$!
-    began=$start
-  fi
-  printf '\n== %s\n' "$stage"
+for step; do
+  stage=${step#[+-]}
   result=ok
-  if [ "$stage" = "$beside" ]; then
-    start=$began
-    wait "$other" || status=$?
-    other=
-    cat "$log"
-    end=$(cat "$log.end")
-  else
-    run "$stage" || status=$?
-    end=$(date +%s)
-  fi
+  case $step in
+    +*)
+      began=$(date +%s)
+      (if run "$stage"; then code=0; else code=$?; fi; date +%s >"$log.end"; exit $code) >"$log" 2>&1 &
+      other=$!
+      continue
+      ;;
+    -*)
+      printf '\n== %s\n' "$stage"
+      start=$began
+      wait "$other" || status=$?
+      other=
+      cat "$log"
+      end=$(cat "$log.end")
+      ;;
+    *)
+      printf '\n== %s\n' "$stage"
+      start=$(date +%s)
+      run "$stage" || status=$?
+      end=$(date +%s)
+      ;;
+  esac
   [ $status = 0 ] || result=FAILED
   table="$table$(printf '%-8s %5d s  %s' "$stage" $((end - start)) $result)
 "

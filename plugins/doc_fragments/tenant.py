@@ -409,10 +409,10 @@ notes:
 """
 
     # The options of one tenant, at the top level.
-    ONE = "options:\n" + indent(TENANT, "  ")
+    ONE: str = "options:\n" + indent(TENANT, "  ")
 
     # The same for each of many, and for what they share.
-    MANY = (
+    MANY: str = (
         "options:\n  tenants:\n    description: The tenants.\n    type: list\n    elements: dict\n    required: true\n    suboptions:\n"
         "      tenant:\n        description: The tenant's id, lower-case letters, digits and single hyphens.\n        type: str\n"
         "        required: true\n" + indent(TENANT, "      ") + "  defaults:\n    description: Options of each tenant that doesn't name "

@@ -397,7 +397,7 @@ def _absent(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     made: list[Change] = []
     there, ident = rule_of(tenant, seen), tenant.id
     if there:
-        hosts = [host for host in there["hosts"]]
+        hosts = list(there["hosts"])
         made.append(DeleteRule(f"{ident}: rule {there['priority']}", {"hosts": hosts}, None, tenant))
     if ident in seen.scalable_target:
         made.append(DeregisterScalableTarget(f"{ident}: number of tasks", seen.scalable_target[ident], None, tenant))
