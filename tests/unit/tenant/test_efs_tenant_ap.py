@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.bbws.platform.plugins.module_utils import access_point
 
 from tests.unit.tenant.conftest import Lab, documented
 
@@ -95,6 +96,13 @@ def test_a_repeated_create_makes_no_second_one_as_the_sdk_s_own_token_does(lab, 
     lab.aws.faults([{"operation": "efs:CreateAccessPoint", "do": "lost_reset", "times": 2}])
     assert lab.done(MODULE, wish(system))["changed"]
     assert len(points(lab, system)) == 1
+
+
+@pytest.mark.req("W-12")
+def test_the_same_wish_has_the_same_token_and_another_one_another():
+    first, second = (access_point.desired(wish("fs-12345678")) for _each in range(2))
+    others = [access_point.desired(wish("fs-12345678", **more)) for more in ({"uid": 20002}, {"path": "/x"}, {"tenant": "b"})]
+    assert first.token() == second.token() and len({one.token() for one in (first, *others)}) == 4 and len(first.token()) == 64
 
 
 def test_absent_deletes_only_the_tenants_own(lab, system):
