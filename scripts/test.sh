@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH" ANSIBLE_CONFIG="$PWD/ansible.cfg" ANSIBLE_HOME="$PWD/.ansible"
 export ANSIBLE_COLLECTIONS_PATH="$PWD/.ansible/collections"
-[ $# -gt 0 ] || set -- +sanity lint docs -sanity unit +fault e2e molecule -fault
+[ $# -gt 0 ] || set -- +sanity lint docs -sanity unit +fault,molecule e2e -fault,molecule
 
 run() {
   case $1 in
@@ -21,6 +21,7 @@ run() {
     unit) pytest -q -n 2 --dist loadfile tests/unit tests/local_aws ;;
     fault) pytest -q tests/fault ;;
     e2e) pytest -q tests/e2e ;;
+    fault,molecule) run fault && run molecule ;;
     molecule) molecule test --all --no-command-borders ;;
     *) echo "No stage is called $1." >&2 && return 2 ;;
   esac
@@ -58,9 +59,9 @@ for step; do
       ;;
   esac
   [ $status = 0 ] || result=FAILED
-  table="$table$(printf '%-8s %5d s  %s' "$stage" $((end - start)) $result)
+  table="$table$(printf '%-14s %5d s  %s' "$stage" $((end - start)) $result)
 "
   [ $status = 0 ] || break
 done
-printf '\n%s%-8s %5d s\n' "$table" total $(($(date +%s) - first))
+printf '\n%s%-14s %5d s\n' "$table" total $(($(date +%s) - first))
 exit $status
