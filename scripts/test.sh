@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH" ANSIBLE_CONFIG="$PWD/ansible.cfg" ANSIBLE_HOME="$PWD/.ansible"
 export ANSIBLE_COLLECTIONS_PATH="$PWD/.ansible/collections"
-[ $# -gt 0 ] || set -- +sanity lint docs -sanity unit +fault,molecule e2e -fault,molecule
+[ $# -gt 0 ] || set -- +sanity lint docs unit -sanity +fault,molecule e2e -fault,molecule
 
 run() {
   case $1 in

@@ -96,4 +96,4 @@ def test_the_stack_is_promoted_verified_left_alone_and_taken_back(aws: LocalAWS,
 def test_a_stack_that_does_not_do_its_job_is_told_with_everything_that_is_wrong(aws: LocalAWS, play: Play) -> None:
     aws.client("events", "sit").disable_rule(Name=f"{STACK}-task-state")
     done = play("verify")
-    assert done.returncode != 0 and f"rule {STACK}-task-state is DISABLED." in done.stdout
+    assert done.returncode != 0 and f"rule {STACK}-task-state is DISABLED" in done.stdout

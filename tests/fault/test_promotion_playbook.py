@@ -142,6 +142,7 @@ def test_a_killed_promotion_is_simply_run_again(aws: LocalAWS, undisturbed: Stat
         if len([event for event in found.events if event["kind"] == "opened"]) > 1:
             continue  # it had closed its promotion before it was killed
         same(found, undisturbed)
+        print(f"{moment} call {call} of {undisturbed.requests}: the run after it ended as an undisturbed one", flush=True)
 
 
 @pytest.mark.req("W-29")
