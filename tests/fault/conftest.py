@@ -94,13 +94,14 @@ def seed(request: pytest.FixtureRequest) -> int:
 def cases(full: bool, seed: int) -> Callable[..., list[tuple[int, str]]]:
     """``cases(total, most, kinds)``: the numbers 1 to ``total``, each with the kinds of fault to try there.
 
-    In the full matrix every kind at every number; else ``most`` numbers with one kind each, in turn.
+    In the full matrix every kind at every number; else half of ``most`` numbers with one kind each, in turn.
     """
 
     def chosen(total: int, most: int, kinds: Sequence[str]) -> list[tuple[int, str]]:
         if full:
             return [(number, kind) for kind in kinds for number in range(1, total + 1)]
-        return [(number, kinds[(at + seed) % len(kinds)]) for at, number in enumerate(spread(total, most, seed))]
+        few = max(2, (most + 1) // 2)
+        return [(number, kinds[(at + seed) % len(kinds)]) for at, number in enumerate(spread(total, few, seed))]
 
     return chosen
 
