@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from moto.moto_api._internal import mock_random
 from werkzeug.test import EnvironBuilder
 
 from local_aws import accounts, control, identity, journal, metrics, seeds, server
@@ -142,6 +143,8 @@ def _serve(
         return about
 
     threading.Thread(target=end_with_the_parent, daemon=True).start()
+    # A fork keeps the state of moto's generator: without a new seed each copy would give the same access keys again, to other sessions.
+    mock_random.seed()
     identity.import_sessions(sessions)
     try:
         server.make(listener, application).serve_forever()

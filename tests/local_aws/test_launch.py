@@ -52,6 +52,17 @@ def test_clients_that_signed_in_before_can_go_on_after_restoring(aws):
     assert client.get_caller_identity()["Arn"] == before["Arn"]
 
 
+def test_ids_and_access_keys_are_not_given_a_second_time_after_restoring(aws):
+    def group():
+        return aws.client("ec2", "sit").create_security_group(GroupName="any", Description="any")["GroupId"]
+
+    group()
+    aws.restore()
+    first = group()
+    aws.restore()
+    assert group() != first
+
+
 def test_services_that_were_used_before_restoring_answer_the_same_after_it(aws):
     for _turn in range(2):
         assert aws.client("dynamodb", "sit").list_tables()["TableNames"] == []
