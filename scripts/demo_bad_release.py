@@ -15,7 +15,16 @@ from local_aws import LocalAWS
 from scripts import evidence
 
 FUNCTION, ALIAS = "bbws-tenant-instance-management-sit", "latest-sit"
-COMMAND = ["ansible-playbook", "playbooks/promote_sit.yml", "-i", "inventories/sit", "--limit", "tenant_instance_management"]
+COMMAND = [
+    "ansible-playbook",
+    "playbooks/promote_sit.yml",
+    "-i",
+    "inventories/sit",
+    "--limit",
+    "tenant_instance_management",
+    "-e",
+    "@examples/answers.yml",
+]
 HEALTH = {"httpMethod": "GET", "path": "/health", "headers": {}}
 CASES = {
     "bad-health": "DEV offers a release whose health check fails: it must be refused before the alias is touched.",

@@ -32,7 +32,15 @@ def promotion_manifest(plans: Results, source_account: str | None = None) -> lis
 
 def promotion_services(services: t.Sequence[Result], plans: Results) -> list[dict[str, t.Any]]:
     """The services as the gates take them, with what the plans have just seen in the target."""
-    return [{**service, "target": {**service["target"], "observed": _seen(plans[service["name"]])}} for service in services]
+    return [
+        {**service, "target": {**service["target"], "observed": _seen(plans[service["name"]])}, **_promoted(plans[service["name"]])}
+        for service in services
+    ]
+
+
+def _promoted(plan: Result) -> dict[str, t.Any]:
+    """The digest that the source's record has too; that of a stack's release depends on the environment's parameters."""
+    return {"digest": plan["code_sha256"]} if _kind(plan) == "lambda" and plan.get("code_sha256") else {}
 
 
 def _seen(plan: Result) -> dict[str, t.Any]:

@@ -56,6 +56,7 @@ def _checks(found: Found) -> t.Iterator[Check]:
     for host, answers in found["events"].items():
         if not answers.get("skipped"):
             yield from _gates("test events", host, answers)
+    yield from map(_url, found.get("urls", ()))
     for host, stack in found["stacks"].items():
         yield _stack(host, stack)
         yield _delivery(host, found["deliveries"][host])
@@ -70,6 +71,23 @@ def _gates(name: str, subject: str, result: Found) -> t.Iterator[Check]:
         if gate["kind"] not in BUILT_IN:
             unknown = "not known: " if gate["verdict"] == "inconclusive" else ""
             yield Check(gate["id"], gate["subject"], gate["verdict"] == "pass", unknown + gate["why"])
+
+
+def _url(result: Found) -> Check:
+    """An address is good when its status is the one that is asked for, and its JSON has the members that are."""
+    asked, status = result["item"], result.get("status", -1)
+    wanted = asked.get("json") or {}
+    if status != asked.get("status", 200):
+        seen = f"{asked['url']} answers {status}" if status > 0 else f"{asked['url']} doesn't answer: {_why(result)}"
+        return Check(asked["name"], "public", False, seen)
+    answer = result.get("json")
+    differs = [name for name in wanted if not isinstance(answer, t.Mapping) or answer.get(name) != wanted[name]]
+    told = f"{asked['url']} answers {status}"
+    if differs:
+        return Check(asked["name"], "public", False, f"{told}, but without {', '.join(f'{name}={wanted[name]}' for name in differs)}")
+    return Check(
+        asked["name"], "public", True, told + (f" with {', '.join(f'{name}={wanted[name]}' for name in wanted)}" if wanted else "")
+    )
 
 
 def _stack(host: str, stack: Found) -> Check:

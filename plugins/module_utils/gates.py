@@ -230,7 +230,7 @@ class Reads:
         account.client("lambda")
 
         def look() -> dict[t.Any, t.Any]:
-            answer = awslambda.invoke(account, one.function, one.alias, json.loads(one.payload), repeatable=True)
+            answer = awslambda.invoke(account, one.function, one.alias, json.loads(one.payload), repeatable=True, just_made=False)
             if answer["error"]:
                 return {one: answer["error"]}
             met = not one.expected_status or answer["status"] == one.expected_status
@@ -360,14 +360,33 @@ def _opening(policy: Policy, span: tuple[float, float] | None) -> dict[str, t.An
 
 
 def _call(params: t.Mapping[str, t.Any], policy: Policy, now: float) -> Call:
-    services = tuple(Service(one["name"], *(_serving(one.get(side)) for side in ("source", "target"))) for one in params["services"])
+    services = tuple(
+        Service(one["name"], *(_serving(one.get(side)) for side in ("source", "target")), one.get("digest")) for one in params["services"]
+    )
     names = [service.name for service in services]
     if len(set(names)) < len(names):
         raise Refused("services names one service twice.")
-    call = Call(now, services, params["trigger"], params.get("release"), bool(params.get("invoke")), tuple(params.get("packages") or ()))
+    call = Call(
+        now,
+        services,
+        params["trigger"],
+        params.get("release"),
+        bool(params.get("invoke")),
+        tuple(params.get("packages") or ()),
+        _answers(params.get("answers") or {}),
+    )
     for gate in policy.gates:
         _refuse_unanswerable(gate, call, bool(params.get("source")))
     return call
+
+
+def _answers(given: t.Mapping[str, t.Any]) -> dict[str, bool]:
+    wrong = sorted(name for name, answer in given.items() if not isinstance(answer, bool))
+    if wrong:
+        raise Refused(
+            f"answers.{wrong[0]} must be true or false: give answers as JSON or YAML, such as -e '{{\"promotion_answers\": {{...}}}}'."
+        )
+    return dict(given)
 
 
 def _serving(given: t.Mapping[str, t.Any] | None) -> Serving | None:

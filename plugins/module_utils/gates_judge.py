@@ -20,6 +20,7 @@ from .gates_policy import (
     RATIOS,
     Active,
     Alarms,
+    Checklist,
     DependsOn,
     Drift,
     Evidence,
@@ -169,9 +170,12 @@ class Serving:
 
 @dataclass(frozen=True)
 class Service:
+    """``digest``: what a plan is about to promote, as the source's record names it."""
+
     name: str
     source: Serving | None = None
     target: Serving | None = None
+    digest: str | None = None
 
     def on(self, side: str) -> Serving | None:
         return self.source if side == "source" else self.target
@@ -180,7 +184,7 @@ class Service:
 @dataclass(frozen=True)
 class Call:
     """``now`` in seconds since 1970; ``trigger``: what started the run; ``invoke``: whether functions may be invoked;
-    ``packages``: CodeSha256 of what the evidence must be about.
+    ``packages``: CodeSha256 of what the evidence must be about; ``answers``: to the questions of checklists, with yes or no.
     """
 
     now: float
@@ -189,6 +193,7 @@ class Call:
     release: str | None = None
     invoke: bool = False
     packages: tuple[str, ...] = ()
+    answers: t.Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -543,11 +548,12 @@ def _differs(function: str, alias: str, live: tuple[str, t.Any, str] | None, ver
 def _soak_jobs(gate: Soak, policy: Policy, call: Call) -> t.Iterator[Job]:
     for service in call.services:
         threshold = f"verified at least {human(gate.min)} ago"
-        yield _job(gate, service.name, threshold, f"record of {service.name}", partial(_soak, gate, service.name, call.now))
+        digest = service.digest if gate.side == "source" else None
+        yield _job(gate, service.name, threshold, f"record of {service.name}", partial(_soak, gate, service.name, digest, call.now))
 
 
-def _soak(gate: Soak, component: str, now: float) -> Judge:
-    """Since when the release that is there now has been verified there (GATE-12)."""
+def _soak(gate: Soak, component: str, digest: str | None, now: float) -> Judge:
+    """Since when what is to be promoted has been verified there (GATE-12), and that it is that at all (GATE-07, ENV-19)."""
     record, skew = yield [Record(gate.side, component), Skew()]
     _refuse_no_records(record)
     _refuse_skew(skew)
@@ -555,6 +561,10 @@ def _soak(gate: Soak, component: str, now: float) -> Judge:
         return Told(FAIL, f"no release of {component} is recorded there", None, 0)
     if not _verified(record):
         return Told(FAIL, f"release {_short(record['release'])} of {component} is recorded, but not as verified", None, 1)
+    verified = _verified(record)["digest"]
+    if digest and digest != verified:
+        why = f"what is to be promoted of {component} ({_short(digest)}) isn't what was verified there ({_short(verified)})"
+        return Told(FAIL, why, _short(digest), 1)
     since = _time(_verified(record).get("at"), f"the time of the record of {component}")
     if since > now + SKEW_MAX:
         raise Unknown(f"{component} is recorded as verified at {iso(since)}, which is still to come: one of the clocks is wrong")
@@ -575,6 +585,26 @@ def _verified(record: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any] | None:
 def _refuse_no_records(record: t.Any) -> None:
     if record is False:
         raise Unknown("no table of records is named for that side (records_table)")
+
+
+# --- checklist --------------------------------------------------------------------------------------------------------------
+
+
+def _checklist_jobs(gate: Checklist, policy: Policy, call: Call) -> t.Iterator[Job]:
+    if gate.single_service and len(call.services) != 1:
+        return
+    for name, question in gate.questions.items():
+        yield _job(gate, name, "answered with yes", question, partial(_answered, name, question, call.answers.get(name)))
+
+
+def _answered(name: str, question: str, answer: bool | None) -> Judge:
+    """What nobody has answered isn't known, and what isn't known doesn't pass."""
+    yield []
+    if answer is None:
+        raise Unknown(f"nobody has answered {name} ({question})")
+    if not answer:
+        return Told(FAIL, f"{name} ({question}) was answered with no", "no", 1)
+    return Told(PASS, f"{question}: yes", "yes", 1)
 
 
 # --- health -----------------------------------------------------------------------------------------------------------------
@@ -717,6 +747,7 @@ JOBS: dict[str, t.Callable[[t.Any, Policy, Call], t.Iterable[Job]]] = {
     "health": _health_jobs,
     "active": _active_jobs,
     "soak": _soak_jobs,
+    "checklist": _checklist_jobs,
 }
 
 

@@ -140,6 +140,20 @@ def mapping(value: t.Any) -> dict[str, t.Any]:
     return dict(value)
 
 
+def questions(value: t.Any) -> dict[str, str]:
+    """What is asked, each under the name by which it is answered."""
+    found = mapping(value)
+    if not found:
+        raise _Wrong("must have at least one question")
+    return {identifier(name): text(question) for name, question in found.items()}
+
+
+def yes_or_no(value: t.Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong(f"must be true or false, not {value!r}")
+    return value
+
+
 def commands(value: t.Any) -> dict[str, tuple[str, ...]]:
     found = {}
     for check, begins in mapping(value).items():
@@ -307,14 +321,23 @@ class Active(Gate):
 
 @dataclass(frozen=True, kw_only=True)
 class Soak(Gate):
-    """What each service serves was verified at least so long ago (GATE-12)."""
+    """What is to be promoted of each service was verified at least so long ago (GATE-12, GATE-07, ENV-19)."""
 
     kind = "soak"
     per_service = True
     min: int = field(metadata=reading(duration))
 
 
-KINDS: dict[str, type[Gate]] = {kind.kind: kind for kind in (Metric, Alarms, DependsOn, Drift, Evidence, Health, Active, Soak)}
+@dataclass(frozen=True, kw_only=True)
+class Checklist(Gate):
+    """What only people can know, each question answered with a yes that is recorded (GATE-28, GATE-29, LAM-19)."""
+
+    kind = "checklist"
+    questions: dict[str, str] = field(metadata=reading(questions))
+    single_service: bool = field(default=False, metadata=reading(yes_or_no))
+
+
+KINDS: dict[str, type[Gate]] = {kind.kind: kind for kind in (Metric, Alarms, DependsOn, Drift, Evidence, Health, Active, Soak, Checklist)}
 #: Gates that every policy has without naming them, as far as it says what they need.
 BUILT_IN = ("deploy_mode", "window")
 

@@ -44,7 +44,10 @@ options:
          C(max_age) (24h), C(commands), for each check what its commands must begin with."
       - "C(kind: health): C(payload) and C(expected_status) (200) of the event each service must answer."
       - "C(kind: active): the version that each service's alias names must have the C(State) C(Active)."
-      - "C(kind: soak): C(min), how long ago what is recorded must have been verified."
+      - "C(kind: soak): C(min), how long ago what is to be promoted must have been verified there, as the record has it. With
+         C(side: source) and C(services[].digest), the record must be about that very digest."
+      - "C(kind: checklist): C(questions), what only people know, each under the name by which O(answers) answers it;
+         C(single_service), true if it is asked only when one service is promoted alone. What nobody answered is V(inconclusive)."
     type: dict
     required: true
   services:
@@ -87,6 +90,9 @@ options:
         description: The service in the target account.
         type: dict
         suboptions: *serving
+      digest:
+        description: What is to be promoted, as the source's record names it; of a function its CodeSha256.
+        type: str
   source:
     description: The account that the release comes from; needed for gates with C(side=source).
     type: dict
@@ -128,6 +134,12 @@ options:
     type: list
     elements: str
     default: []
+  answers:
+    description:
+      - Answers to the questions of gates of kind C(checklist), by their names, true or false. They are returned with the gates, to be
+        recorded.
+    type: dict
+    default: {}
   trigger:
     description: What started the run.
     type: str
@@ -365,7 +377,7 @@ ARGUMENT_SPEC = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {"name": {"type": "str", "required": True}, "source": SERVING, "target": SERVING},
+        "options": {"name": {"type": "str", "required": True}, "source": SERVING, "target": SERVING, "digest": {"type": "str"}},
     },
     "source": {
         "type": "dict",
@@ -383,6 +395,7 @@ ARGUMENT_SPEC = {
     "evidence": {"type": "path"},
     "release": {"type": "str"},
     "packages": {"type": "list", "elements": "str", "default": []},
+    "answers": {"type": "dict", "default": {}},
     "trigger": {"type": "str", "choices": ["manual", "push"], "default": "manual"},
     "invoke": {"type": "bool", "default": False},
     "hold": {"type": "int", "default": 0},

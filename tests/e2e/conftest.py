@@ -28,6 +28,9 @@ ENVIRONMENT = {
     "ANSIBLE_NOCOLOR": "1",
 }
 
+#: Of the person who promotes one service alone.
+ANSWERS = ("-e", "@examples/answers.yml")
+
 
 @dataclass
 class Run:

@@ -17,7 +17,7 @@ import pytest
 
 from local_aws import LocalAWS, packages
 
-from .conftest import ENVIRONMENT, Run, run
+from .conftest import ANSWERS, ENVIRONMENT, Run, run
 
 TENANT, HANDLER = "tenant_instance_management", "ecs_event_handler"
 FUNCTION = "bbws-tenant-instance-management-dev"
@@ -133,7 +133,15 @@ def test_a_push_deploys_what_was_checked_once_and_the_gates_to_sit_take_its_evid
     assert set(again.writes) == {"TransactWriteItems", "Invoke"} and set(again.changed().values()) == {0}
 
     sit = run(
-        aws, workspace.folder, "playbooks/promote_sit.yml", "--limit", TENANT, "--check", "-e", f"promotion_evidence={workspace.evidence}"
+        aws,
+        workspace.folder,
+        "playbooks/promote_sit.yml",
+        "--limit",
+        TENANT,
+        "--check",
+        *ANSWERS,
+        "-e",
+        f"promotion_evidence={workspace.evidence}",
     )
     assert sit.code == 0, sit.output
     assert sit.services[TENANT]["code_sha256"] == digest

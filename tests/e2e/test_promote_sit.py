@@ -17,7 +17,7 @@ import pytest
 
 from local_aws import LocalAWS, packages
 
-from .conftest import Journey, Run, run
+from .conftest import ANSWERS, Journey, Run, run
 
 SERVICES = {
     "tenant_instance_management": "bbws-tenant-instance-management-sit",
@@ -171,14 +171,14 @@ def test_an_expired_session_is_told_as_such(aws: LocalAWS, play: Play) -> None:
 @pytest.mark.req("LAM-03", "LAM-08")
 def test_one_service_and_a_version_of_dev_can_be_named_and_the_preflight_still_runs(aws: LocalAWS, play: Play) -> None:
     before = {function: alias(aws, function)["RevisionId"] for function in SERVICES.values()}
-    newest = play("promote_sit", "--limit", "tenant_instance_management")
+    newest = play("promote_sit", "--limit", "tenant_instance_management", *ANSWERS)
     assert newest.code == 0, newest.output
     assert [entry["operation"] for entry in newest.journal][:2] == ["AssumeRole", "GetCallerIdentity"]
     assert {function for function in SERVICES.values() if alias(aws, function)["RevisionId"] != before[function]} == {TENANT}
     assert alias(aws, TENANT)["FunctionVersion"] == "2"
     (backup,) = backups(aws, TENANT)
     assert alias(aws, TENANT, backup)["FunctionVersion"] == "1"
-    older = play("promote_sit", "--limit", "tenant_instance_management", "-e", "dev_version=1", "--check")
+    older = play("promote_sit", "--limit", "tenant_instance_management", *ANSWERS, "-e", "dev_version=1", "--check")
     assert older.services["tenant_instance_management"]["source"] == "bbws-tenant-instance-management-dev:1"
     assert older.services["tenant_instance_management"]["release_version"] == "1"
 

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local_aws import LocalAWS
 
-from .conftest import Run
+from .conftest import ANSWERS, Run
 from .test_promote_sit import SERVICES, TENANT, alias, health
 
 Play = Callable[..., Run]
@@ -44,8 +45,8 @@ def test_a_target_belongs_to_one_function_so_it_needs_a_limit(aws: LocalAWS, pla
 
 
 @pytest.mark.seed("promoted")
-@pytest.mark.req("ROLL-03", "ROLL-04", "ROLL-14", "ROLL-20", "VAL-R16")
-def test_all_services_go_back_the_last_promoted_first_and_a_second_run_changes_nothing(aws: LocalAWS, play: Play) -> None:
+@pytest.mark.req("ROLL-03", "ROLL-04", "ROLL-14", "ROLL-20", "VAL-R16", "REC-05")
+def test_all_services_go_back_the_last_promoted_first_and_a_second_run_changes_nothing(aws: LocalAWS, play: Play, tmp_path: Path) -> None:
     assert play("promote_sit").code == 0
     done = play("rollback", "-e", "reason=Tenant list is empty since 21:40")
     assert done.code == 0, done.output
@@ -66,12 +67,17 @@ def test_all_services_go_back_the_last_promoted_first_and_a_second_run_changes_n
     assert again.code == 0, again.output
     assert set(again.writes) == {"TransactWriteItems"}
     assert again.summary["sentence"] == "Nothing changed: every service already serves what it was to return to."
+    told = play("checklist", "-e", f"promotion_checklist={tmp_path}/checklist.md")
+    assert told.code == 0 and told.writes == [], told.output
+    lines = (tmp_path / "checklist.md").read_text().splitlines()
+    assert lines[0] == "# Rollback in SIT: rolled_back"
+    assert "- [x] Closed as rolled_back" in lines
 
 
 @pytest.mark.seed("promoted")
 @pytest.mark.req("ROLL-03")
 def test_one_service_returns_to_the_backup_that_is_named_and_check_mode_only_says_so(aws: LocalAWS, play: Play) -> None:
-    assert play("promote_sit", "--limit", "tenant_instance_management").code == 0
+    assert play("promote_sit", "--limit", "tenant_instance_management", *ANSWERS).code == 0
     aliases = aws.client("lambda", "sit").list_aliases(FunctionName=TENANT)["Aliases"]
     (backup,) = [one["Name"] for one in aliases if one["Name"].startswith("backup-")]
     command = ["--limit", "tenant_instance_management", "-e", "reason=outage", "-e", f"target={backup}"]

@@ -138,6 +138,19 @@ def test_product_comes_before_order_which_needs_it(env: str) -> None:
     assert services.index("product") < services.index("order")
 
 
+@pytest.mark.req("REC-12")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_contacts_of_the_runbook_are_there(env: str) -> None:
+    contacts = variables(env)["group_vars/all/contacts.yml"]["contacts"]
+    told = {role: (one["email"], one["channel"]) for role, one in contacts.items() if one}
+    assert told == {
+        "platform_team": ("platform-team@bbws.io", "#platform-support"),
+        "operations_lead": ("ops-lead@bbws.io", "#operations"),
+        "tech_lead": ("tech-lead@bbws.io", "#engineering"),
+        "on_call": ("on-call@bbws.io", "PagerDuty"),
+    }
+
+
 def test_the_environments_have_the_same_files_and_keys() -> None:
     sit = {path: set(keys(content)) for path, content in variables("sit").items()}
     for env in ENVIRONMENTS:
@@ -145,6 +158,10 @@ def test_the_environments_have_the_same_files_and_keys() -> None:
         there = {path: set(keys(content)) for path, content in variables(env).items() if env != "dev" or Path(path).name != "build.yml"}
         # Only PROD has windows, so only there an entry of that list has keys.
         there["group_vars/all/account.yml"] = {key for key in there["group_vars/all/account.yml"] if not key.startswith(".windows[]")}
+        # Only PROD's API has a documented address.
+        there["group_vars/all/validate.yml"] = {
+            key for key in there["group_vars/all/validate.yml"] if not key.startswith(".validate_urls[]")
+        }
         assert there == sit
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -98,3 +99,28 @@ def test_a_stack_is_judged_by_its_release():
         services[0],
         {"name": "b", "target": {"function": "g", "observed": {"version": "r"}}},
     ]
+
+
+URL = {"name": "api_health", "url": "https://api.example/health", "json": {"status": "healthy"}}
+
+
+@pytest.mark.req("VAL-R10")
+@pytest.mark.parametrize(
+    ("result", "seen"),
+    [
+        (
+            {"status": 200, "json": {"status": "healthy", "more": 1}},
+            "OK  api_health  public  https://api.example/health answers 200 with status=healthy",
+        ),
+        (
+            {"status": 200, "json": {"status": "sick"}},
+            "NG  api_health  public  https://api.example/health answers 200, but without status=healthy",
+        ),
+        ({"status": 200}, "NG  api_health  public  https://api.example/health answers 200, but without status=healthy"),
+        ({"status": 503, "json": {"status": "healthy"}}, "NG  api_health  public  https://api.example/health answers 503"),
+        ({"status": 301}, "NG  api_health  public  https://api.example/health answers 301"),
+        (FAILED, "NG  api_health  public  https://api.example/health doesn't answer: the session has expired: log in again"),
+    ],
+)
+def test_an_address_is_ok_only_with_its_status_and_its_json(result, seen):
+    assert re.sub(r" +", " ", lines(urls=[{**result, "item": URL}])["api_health"]) == re.sub(r" +", " ", seen)

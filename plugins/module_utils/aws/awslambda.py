@@ -133,14 +133,19 @@ def tag_resource(client: t.Any, arn: str, tags: dict[str, str]) -> None:
     client.tag_resource(Resource=arn, Tags=tags)
 
 
-def invoke(aws: t.Any, function: str, qualifier: str, payload: t.Any, repeatable: bool, read_timeout: int = 60) -> dict[str, t.Any]:
+def invoke(
+    aws: t.Any, function: str, qualifier: str, payload: t.Any, repeatable: bool, read_timeout: int = 60, just_made: bool = True
+) -> dict[str, t.Any]:
     """Run one event and tell how it ended: status, error, executed_version, body (None when it isn't JSON).
 
     The SDK repeats only events that may run twice; another is sent again only after an answer that says it wasn't run.
-    ``read_timeout`` in seconds, longer than the function may run (at most 900).
+    ``read_timeout`` in seconds, longer than the function may run (at most 900). ``just_made``: the alias may not be visible everywhere yet,
+    so that not to be found is no answer.
     """
     client = aws.client("lambda", once=not repeatable, read_timeout=read_timeout)
     harmless = NOT_YET if repeatable else NOT_YET | NOT_RUN
+    if not just_made:
+        harmless = harmless - set(NOT_FOUND)
     for sending in range(SENDINGS):
         try:
             answer = client.invoke(FunctionName=function, Qualifier=qualifier, Payload=json.dumps(payload).encode())

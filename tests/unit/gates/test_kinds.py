@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import datetime as dt
 
 import pytest
 from ansible_collections.bbws.platform.plugins.module_utils import gates_judge as ask
 from ansible_collections.bbws.platform.plugins.module_utils.gates_judge import Unknown
+
+from .conftest import SERVICE
 
 NOW = dt.datetime(2026, 1, 13, 8, 0, 30, tzinfo=dt.UTC)  # as the fixture `judge` has it; a Tuesday, 10:00 in Johannesburg
 HOUR = 3600
@@ -193,6 +196,57 @@ def test_a_release_must_have_been_verified_for_a_day(judge, record, verdict):
     assert judge({"id": "soak", "kind": "soak", "min": "24h"}, answer=by_kind(Record=record))["verdict"] == verdict
 
 
+@pytest.mark.req("ENV-19", "GATE-07", "WAVE-13")
+@pytest.mark.parametrize(("digest", "verdict"), [(OLD, "pass"), (NEW, "fail"), (None, "pass")])
+def test_what_is_promoted_must_be_what_the_source_has_verified(judge, digest, verdict):
+    service = dataclasses.replace(SERVICE, digest=digest)
+    gate = {"id": "soak", "kind": "soak", "min": "24h", "side": "source"}
+    record = recorded(last_verified={**VERIFIED, "at": ago(days=9)})
+    found = judge(gate, answer=by_kind(Record=record), services=(service,))
+    assert found["verdict"] == verdict
+    if verdict == "fail":
+        assert f"what is to be promoted of tenants ({NEW[:12]}) isn't what was verified there ({OLD[:12]})" in found["explain"][1]
+
+
+@pytest.mark.req("ENV-19", "GATE-07")
+@pytest.mark.parametrize(("record", "verdict"), [(None, "fail"), (False, "inconclusive")])
+def test_a_package_that_the_source_never_recorded_is_not_promoted(judge, record, verdict):
+    service = dataclasses.replace(SERVICE, digest=NEW)
+    gate = {"id": "soak", "kind": "soak", "min": "24h", "side": "source"}
+    assert judge(gate, answer=by_kind(Record=record), services=(service,))["verdict"] == verdict
+
+
+# --- checklist --------------------------------------------------------------------------------------------------------------
+
+CHECKLIST = {"id": "compatibility", "kind": "checklist", "questions": {"api": "nothing breaks", "events": "formats stay"}}
+
+
+@pytest.mark.req("LAM-19", "GATE-28", "GATE-29")
+@pytest.mark.parametrize(
+    ("answers", "verdict"),
+    [
+        ({"api": True, "events": True}, "pass"),
+        ({"api": True, "events": False}, "fail"),
+        ({"api": True}, "inconclusive"),
+        ({}, "inconclusive"),
+        ({"anything": True, "else": True}, "inconclusive"),
+    ],
+)
+def test_a_checklist_needs_a_recorded_yes_to_every_question(judge, answers, verdict):
+    found = judge(CHECKLIST, answers=answers)
+    assert found["verdict"] == verdict
+    assert [(one["subject"], one["observed"]) for one in found["judged"]] == [
+        (name, {True: "yes", False: "no"}.get(answers.get(name))) for name in ("api", "events")
+    ]
+
+
+@pytest.mark.req("LAM-19")
+def test_compatibility_is_asked_only_when_one_service_is_promoted_alone(judge):
+    alone = {**CHECKLIST, "single_service": True}
+    assert judge(alone)["verdict"] == "inconclusive"
+    assert judge(alone, services=(SERVICE, dataclasses.replace(SERVICE, name="sites")))["judged"] == []
+
+
 # --- health -----------------------------------------------------------------------------------------------------------------
 
 HEALTH = {"id": "health", "kind": "health", "side": "source"}
@@ -266,8 +320,11 @@ def test_all_checks_must_pass_and_are_told_in_their_order(judge):
     assert report["verdict"] == "pass"
 
 
-@pytest.mark.req("GATE-02")
-@pytest.mark.parametrize(("coverage", "verdict"), [(79, "fail"), (79.99, "fail"), (80, "pass"), (81, "pass"), (None, "inconclusive")])
+@pytest.mark.req("GATE-02", "LAM-21")
+@pytest.mark.parametrize(
+    ("coverage", "verdict"),
+    [(79, "fail"), (79.99, "fail"), (80, "pass"), (81, "pass"), (99.43, "pass"), (85, "pass"), (88, "pass"), (None, "inconclusive")],
+)
 def test_the_unit_tests_must_cover_80_percent(judge, coverage, verdict):
     assert verdicts(judge, changed("unit", coverage=coverage))[0]["unit"] == verdict
 

@@ -85,6 +85,15 @@ def without(described: dict[str, Any], name: str) -> dict[str, Any]:
         (policy({"id": "e", "kind": "evidence", "coverage": 101}), "coverage must be a percentage of 0 to 100"),
         (policy({"id": "e", "kind": "evidence", "commands": {"lint": []}}), "commands must be a list with at least one name"),
         (policy({"id": "s", "kind": "soak"}), "gates[0] (s) needs min"),
+        (policy({"id": "c", "kind": "checklist"}), "gates[0] (c) needs questions"),
+        (policy({"id": "c", "kind": "checklist", "questions": {}}), "questions must have at least one question"),
+        (policy({"id": "c", "kind": "checklist", "questions": ["any"]}), "questions must be a dictionary"),
+        (policy({"id": "c", "kind": "checklist", "questions": {"Any One": "x"}}), "must consist of small letters, digits, - and _"),
+        (policy({"id": "c", "kind": "checklist", "questions": {"a": ""}}), "questions must be a text"),
+        (
+            policy({"id": "c", "kind": "checklist", "questions": {"a": "x"}, "single_service": "yes"}),
+            "single_service must be true or false",
+        ),
         (windows({**WINDOW, "days": ["someday"]}), "windows[0]: days must name days such as tuesday or tue, not 'someday'"),
         (windows({**WINDOW, "days": []}), "windows[0]: days must be a list with at least one name"),
         (windows(without(WINDOW, "days")), "windows[0] needs days (or day)"),
@@ -237,6 +246,7 @@ def policies(made: Any) -> st.SearchStrategy[dict[str, Any]]:
         made(id=ids, kind=st.just("drift"), sides=st.just(["target"])),
         made(id=ids, kind=st.just("evidence"), coverage=st.integers(0, 100), max_age=durations),
         made(id=ids, kind=st.just("soak"), min=durations),
+        made(id=ids, kind=st.just("checklist"), questions=st.just({"a": "x"}), single_service=st.booleans()),
     )
     window = made(days=st.just(["tuesday"]), start=st.sampled_from(["00:00", "12:00"]), end=st.just("02:00"), timezone=st.just("UTC"))
     return made(

@@ -103,6 +103,13 @@ def test_a_stack_is_a_component_by_its_releases():
     assert promotion_unverified({"x": done, "y": {**done, "release": "a"}, "z": {**done, "stack_status": "UPDATE_FAILED"}}) == ["y", "z"]
     [service] = promotion_services([{"name": "x", "target": {"function": "f"}}], {"x": plan})
     assert service["target"]["observed"] == {"version": "a", "verified": "a"}
+    assert "digest" not in service, "a stack's digest depends on the parameters of its environment"
+
+
+@pytest.mark.req("GATE-07")
+def test_the_gates_are_about_the_package_that_is_planned():
+    [service] = promotion_services([{"name": "a", "target": {"function": "f"}}], {"a": PLAN})
+    assert service["digest"] == PLAN["code_sha256"]
 
 
 def test_only_what_will_change_is_begun():
