@@ -49,7 +49,7 @@ def plain(item: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: item[name]["S"] for name in DOCUMENTED}
 
 
-@pytest.mark.req("VAL-R01", "VAL-R02", "VAL-R03", "VAL-R04", "VAL-R05", "VAL-R06", "WAVE-11", "W-24")
+@pytest.mark.req("VAL-R01", "VAL-R02", "VAL-R03", "VAL-R04", "VAL-R05", "VAL-R06", "WAVE-11", "W-24", "W-25")
 def test_after_a_promotion_every_check_is_told_as_ok_and_nothing_is_changed(journey: Journey) -> None:
     done = run(journey.aws, journey.folder, "playbooks/verify.yml")
     assert done.code == 0, done.output
@@ -63,6 +63,8 @@ def test_after_a_promotion_every_check_is_told_as_ok_and_nothing_is_changed(jour
     assert "was processed after" in lines["event", "ecs_event_handler"][1]
     assert ("OK", f"{TENANT}:latest-sit answers 200") == lines["list_tenants", "tenant_instance_management"]
     assert set(done.writes) == {"Invoke", "PutEvents"} and set(done.changed().values()) == {0}
+    asked = {entry["resource"].split(":")[0] for entry in done.journal if entry["operation"] == "GetFunctionConfiguration"}
+    assert {*SERVICES.values(), STACK} <= asked, "a list of functions doesn't tell their state"
     invoked = {entry["resource"] for entry in done.journal if entry["operation"] == "Invoke"}
     assert invoked == {f"{function}:latest-sit" for function in (*SERVICES.values(), STACK)}
 

@@ -149,3 +149,10 @@ def test_an_event_is_sent_again_only_where_that_does_no_harm(repeatable, acts, s
     aws = SimpleNamespace(client=lambda service, **kwargs: client, clock=SimpleNamespace(pause=lambda seconds: None))
     answer = awslambda.invoke(aws, "fn", "latest-sit", {}, repeatable)
     assert (client.invoke.count, answer["status"]) == (sent, status)
+
+
+def test_an_alias_that_has_long_been_there_is_not_waited_for():
+    client = SimpleNamespace(invoke=Acts(refused("ResourceNotFoundException", 404), answered()))
+    aws = SimpleNamespace(client=lambda service, **kwargs: client, clock=SimpleNamespace(pause=lambda seconds: None))
+    answer = awslambda.invoke(aws, "fn", "latest-sit", {}, repeatable=True, just_made=False)
+    assert (client.invoke.count, answer["status"]) == (1, None)
