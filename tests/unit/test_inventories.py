@@ -29,6 +29,9 @@ FUNCTIONS = {
 }
 
 
+WAVES = ("tenant_management", "event_handler", "site_management")
+
+
 def variables(env: str) -> dict[str, Any]:
     """Every variables file of an inventory, by its path in it."""
     folder = ROOT / "inventories" / env
@@ -136,6 +139,39 @@ def test_the_global_database_is_the_documented_one_and_only_prod_has_it() -> Non
 def test_product_comes_before_order_which_needs_it(env: str) -> None:
     services = groups(env)["api_services"]
     assert services.index("product") < services.index("order")
+
+
+@pytest.mark.req("C-12", "GATE-09")
+def test_the_gate_to_prod_fails_with_the_fifth_error_of_a_day() -> None:
+    [gate] = [one for one in variables("prod")["group_vars/all/promotion.yml"]["promotion_policy"]["gates"] if one["id"] == "errors_24h"]
+    assert (gate["metric"], gate["op"], gate["value"], gate["lookback"], gate["side"]) == ("Errors", "<", 5, "24h", "source")
+
+
+@pytest.mark.req("C-19", "WAVE-10")
+@pytest.mark.parametrize("env", ("sit", "prod"))
+def test_each_wave_is_watched_as_long_as_the_runbook_says(env: str) -> None:
+    watched = {name: variables(env)[f"group_vars/{name}/promotion.yml"]["promotion_soak_seconds"] for name in WAVES}
+    assert watched == {"tenant_management": 300, "event_handler": 300, "site_management": 600}
+
+
+@pytest.mark.req("C-36", "GATE-03")
+def test_the_quality_commands_are_a_list_with_ruff_and_without_black() -> None:
+    checks = {one["name"]: one["commands"] for one in variables("dev")["group_vars/lambda_services/build.yml"]["build_checks"]}
+    assert checks["lint"] == ["ruff check src/ tests/"]
+
+
+@pytest.mark.req("LAM-19", "ENV-19", "GATE-07", "GATE-28", "GATE-29")
+def test_people_are_asked_what_only_they_know_and_prod_takes_only_what_sit_verified() -> None:
+    gates = {
+        env: {one["id"]: one for one in variables(env)["group_vars/all/promotion.yml"]["promotion_policy"]["gates"]}
+        for env in ("sit", "prod")
+    }
+    for env in ("sit", "prod"):
+        assert gates[env]["compatibility"]["single_service"] is True
+        assert set(gates[env]["compatibility"]["questions"]) == {"api", "schema", "events"}
+    assert (gates["prod"]["soak"]["side"], gates["prod"]["soak"]["min"]) == ("source", "24h")
+    assert {"release_notes", "rollback_plan"} <= set(gates["prod"]["documents"]["questions"])
+    assert {"change_request", "customers", "teams"} == set(gates["prod"]["change_management"]["questions"])
 
 
 @pytest.mark.req("REC-12")

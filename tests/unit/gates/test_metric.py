@@ -41,7 +41,7 @@ LAST_FIVE = gate("Errors", "==", 0, "5m")
         pytest.param(ERRORS_1H, {"Errors": [9]}, "pass", id="9 errors in an hour", marks=pytest.mark.req("GATE-08")),
         pytest.param(ERRORS_1H, {"Errors": [10]}, "fail", id="10 errors in an hour", marks=pytest.mark.req("GATE-08")),
         pytest.param(ERRORS_24H, {"Errors": [4]}, "pass", id="4 errors in a day", marks=pytest.mark.req("GATE-09")),
-        pytest.param(ERRORS_24H, {"Errors": [5]}, "fail", id="5 errors in a day", marks=pytest.mark.req("GATE-09")),
+        pytest.param(ERRORS_24H, {"Errors": [5]}, "fail", id="5 errors in a day", marks=pytest.mark.req("GATE-09", "C-12")),
         pytest.param(ERRORS_24H, {"Errors": [6]}, "fail", id="6 errors in a day", marks=pytest.mark.req("GATE-09")),
         pytest.param(gate("Errors", "<=", 5, "24h"), {"Errors": [5]}, "pass", id="5 errors where 5 are allowed"),
         pytest.param(THROTTLES_1H, {"Throttles": [0]}, "pass", id="no throttle in an hour", marks=pytest.mark.req("GATE-10")),
