@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ FUNCTIONS = {
 WAVES = ("tenant_management", "event_handler", "site_management")
 
 
+@functools.cache
 def variables(env: str) -> dict[str, Any]:
     """Every variables file of an inventory, by its path in it."""
     folder = ROOT / "inventories" / env
@@ -42,6 +44,7 @@ def account(env: str) -> dict[str, Any]:
     return variables(env)["group_vars/all/account.yml"]
 
 
+@functools.cache
 def groups(env: str) -> dict[str, list[str]]:
     """The hosts of each group, in their order; a region's name without its environment."""
     inventory = InventoryManager(loader=DataLoader(), sources=[str(ROOT / "inventories" / env / "hosts.yml")])
