@@ -36,6 +36,13 @@ architecture:
 ephemeral_storage:
   description: Size of the task's own disk in GiB; Fargate's 20 GiB when unset.
   type: int
+pid_mode:
+  description: Whether the containers of a task share one process namespace.
+  type: str
+  choices: [task]
+proxy_configuration:
+  description: App Mesh proxy of the task, in the members of C(RegisterTaskDefinition).
+  type: dict
 container_name:
   description: Name of the container; by default wordpress.
   type: str
@@ -179,6 +186,17 @@ availability_zone_rebalancing:
   description: Whether ECS spreads tasks over zones again by itself. Left alone when unset.
   type: str
   choices: [ENABLED, DISABLED]
+service_registries:
+  description: Service discovery, in the members of C(UpdateService). Left alone when unset; an empty list takes it away.
+  type: list
+  elements: dict
+service_connect:
+  description: Service Connect, in the members of C(UpdateService). Left alone when unset; C(enabled) false takes it away.
+  type: dict
+volume_configurations:
+  description: Volumes that ECS makes with each task, in the members of C(UpdateService). Left alone when unset; an empty list takes them away.
+  type: list
+  elements: dict
 scaling:
   description: Auto scaling by CPU.
   type: dict

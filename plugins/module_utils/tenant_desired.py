@@ -58,6 +58,8 @@ TENANT_SPEC: dict[str, t.Any] = {
     "memory": _INT,
     "architecture": {"type": "str", "choices": ["X86_64", "ARM64"]},
     "ephemeral_storage": _INT,
+    "pid_mode": {"type": "str", "choices": ["task"]},
+    "proxy_configuration": _DICT,
     "container_name": _STR,
     "port": _INT,
     "task_role_arn": _STR,
@@ -111,6 +113,9 @@ TENANT_SPEC: dict[str, t.Any] = {
     "enable_ecs_managed_tags": _BOOL,
     "propagate_tags": {"type": "str", "choices": ["SERVICE", "TASK_DEFINITION", "NONE"]},
     "availability_zone_rebalancing": {"type": "str", "choices": ["ENABLED", "DISABLED"]},
+    "service_registries": {"type": "list", "elements": "dict"},
+    "service_connect": _DICT,
+    "volume_configurations": {"type": "list", "elements": "dict"},
     "scaling": {
         "type": "dict",
         "options": {"min": _INT, "max": _INT, "cpu_target": _INT, "scale_in_cooldown": _INT, "scale_out_cooldown": _INT},

@@ -183,9 +183,7 @@ class _Look:
             "service": [lambda names=names: self.services(names) for names in chunks(sorted(self.by_name("service")), ecs.BATCH)],
             "rules": [self.rules],
             "target_group": [self.target_groups],
-            "security_group": [
-                lambda names=names: self.groups(names) for names in chunks(sorted(self.by_name("security_group")), ec2.BATCH)
-            ],
+            "security_group": [self.groups],
             "log_group": [self.log_groups],
             "alarm": [lambda names=names: self.alarms(names) for names in chunks(self.alarm_names(), 100)],
         }
@@ -250,9 +248,9 @@ class _Look:
                 ident = names[one["TargetGroupName"]].id
                 self.seen.target_group[ident] = {"tags": {}, "attributes": {}, **self.seen.target_group.get(ident, {}), **one}
 
-    def groups(self, names: t.Sequence[str]) -> None:
+    def groups(self) -> None:
         by_name = self.by_name("security_group")
-        for one in ec2.describe_security_groups(self.clients["ec2"], self.want.platform["vpc_id"], names):
+        for one in ec2.describe_security_groups(self.clients["ec2"], self.want.platform["vpc_id"], set(by_name)):
             tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags") or []}
             self.seen.security_group[by_name[one["GroupName"]].id] = {"id": one["GroupId"], "ingress": normal_ingress(one), "tags": tags}
 

@@ -19,6 +19,14 @@ REGISTERED = {
     "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy", "deregisteredAt",
     "tags", "family",
 }  # fmt: skip
+#: Members that are handed on as they are given, by AWS's name; of a service, what isn't given isn't managed.
+TASK = {"pidMode": "pid_mode", "proxyConfiguration": "proxy_configuration"}
+SERVICE = {
+    "availabilityZoneRebalancing": "availability_zone_rebalancing", "serviceRegistries": "service_registries",
+    "serviceConnectConfiguration": "service_connect", "volumeConfigurations": "volume_configurations",
+}  # fmt: skip
+#: Those of a service that only its newest deployment tells. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+DEPLOYED: dict[str, t.Any] = {"serviceConnectConfiguration": {"enabled": False}, "volumeConfigurations": []}
 #: What is the same as leaving it out. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 EMPTY = (None, [], {}, "")
 
@@ -64,6 +72,9 @@ def task_definition(want: Desired, tenant: Tenant, region: str) -> dict[str, t.A
     }
     if o.get("ephemeral_storage"):
         made["ephemeralStorage"] = {"sizeInGiB": o["ephemeral_storage"]}
+    for name, option in TASK.items():
+        if o.get(option):
+            made[name] = o[option]
     if files:
         container["mountPoints"] = [
             {"sourceVolume": files["volume"], "containerPath": files["container_path"], "readOnly": files["read_only"]}
@@ -111,9 +122,7 @@ def service(want: Desired, tenant: Tenant) -> dict[str, t.Any]:
         "enableECSManagedTags": o["enable_ecs_managed_tags"],
         "propagateTags": o["propagate_tags"],
     }
-    if o.get("availability_zone_rebalancing"):
-        made["availabilityZoneRebalancing"] = o["availability_zone_rebalancing"]
-    return made
+    return made | {name: o[option] for name, option in SERVICE.items() if o.get(option) is not None}
 
 
 def target_group(want: Desired, tenant: Tenant) -> dict[str, t.Any]:
@@ -270,7 +279,10 @@ def normal_service(found: t.Mapping[str, t.Any], like: t.Mapping[str, t.Any]) ->
     network = {**network, "subnets": sorted(network.get("subnets") or []), "securityGroups": sorted(network.get("securityGroups") or [])}
     given = found.get("deploymentConfiguration") or {}
     breaker = {"enable": False, "rollback": False, **(given.get("deploymentCircuitBreaker") or {})}
+    newest = next((one for one in found.get("deployments") or [] if one.get("status") == "PRIMARY"), {})
     full = {
+        "serviceRegistries": [],
+        **{name: newest.get(name) or none for name, none in DEPLOYED.items()},
         "platformVersion": "LATEST",
         "enableExecuteCommand": False,
         "enableECSManagedTags": False,

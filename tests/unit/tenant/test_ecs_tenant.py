@@ -210,6 +210,7 @@ def test_each_thing_is_made_after_what_it_names(made):
 # --- every field -------------------------------------------------------------------------------------------------------------------
 
 #: What is wished differently, each field with the path that the diff must name; writes besides the tag of what was verified.
+ROLE = "arn:aws:iam::815856636111:role/ecsInfrastructureRole"
 DEPLOY = ["RegisterTaskDefinition", "UpdateService"]
 CONTAINER, DEPLOYMENT = "containerDefinitions.wordpress", "deploymentConfiguration"
 FIELDS: dict[str, tuple[dict[str, Any], set[str], list[str]]] = {
@@ -232,8 +233,12 @@ FIELDS: dict[str, tuple[dict[str, Any], set[str], list[str]]] = {
         {
             "cpu": 512, "memory": 1024, "architecture": "ARM64", "ephemeral_storage": 30,
             "execution_role_arn": "arn:aws:iam::815856636111:role/other", "task_role_arn": "arn:aws:iam::815856636111:role/other",
+            "pid_mode": "task", "proxy_configuration": {"type": "APPMESH", "containerName": "wordpress", "properties": []},
         },
-        {"cpu", "memory", "executionRoleArn", "taskRoleArn", "runtimePlatform.cpuArchitecture", "ephemeralStorage.sizeInGiB"},
+        {
+            "cpu", "memory", "executionRoleArn", "taskRoleArn", "runtimePlatform.cpuArchitecture", "ephemeralStorage.sizeInGiB", "pidMode",
+            "proxyConfiguration.type",
+        },
         DEPLOY,
     ),
     "service": (
@@ -248,6 +253,15 @@ FIELDS: dict[str, tuple[dict[str, Any], set[str], list[str]]] = {
             f"{DEPLOYMENT}.deploymentCircuitBreaker.enable", f"{DEPLOYMENT}.deploymentCircuitBreaker.rollback", "enableExecuteCommand",
             "enableECSManagedTags", "propagateTags", "availabilityZoneRebalancing",
         },
+        ["UpdateService"],
+    ),
+    "registries, connect, volumes": (
+        {
+            "service_registries": [{"registryArn": "arn:aws:servicediscovery:af-south-1:815856636111:service/srv-1"}],
+            "service_connect": {"enabled": True, "namespace": "bbws", "services": []},
+            "volume_configurations": [{"name": "scratch", "managedEBSVolume": {"roleArn": ROLE, "sizeInGiB": 5}}],
+        },
+        {"serviceRegistries", "serviceConnectConfiguration.enabled", "volumeConfigurations.scratch.managedEBSVolume.sizeInGiB"},
         ["UpdateService"],
     ),
     "grace period alone": ({"grace_period": 240}, {"healthCheckGracePeriodSeconds"}, ["UpdateService"]),
