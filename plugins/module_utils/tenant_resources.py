@@ -13,6 +13,7 @@ import typing as t
 
 from .reconcile import sha256
 from .tenant_desired import Desired, Tenant
+from .tenant_names import MANAGED_BY
 
 #: Members of a task definition that AWS adds; all others are compared.
 REGISTERED = {
@@ -217,6 +218,51 @@ def _filled(value: str, known: t.Mapping[str, str]) -> str:
 
 def alarm_request(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {**settings, "Dimensions": [{"Name": name, "Value": value} for name, value in settings["Dimensions"].items()]}
+
+
+def cron_rule(tenant: Tenant) -> dict[str, t.Any]:
+    """What PutRule gets but for the description, which says whose it is and what its target should be."""
+    return {"ScheduleExpression": tenant.o["cron"]["schedule"], "State": "ENABLED"}
+
+
+def cron_target(want: Desired, tenant: Tenant) -> dict[str, t.Any]:
+    """One task of just what the service runs; WordPress's own cron would run in each task, with each page view (W-56)."""
+    network = service(want, tenant)["networkConfiguration"]["awsvpcConfiguration"]
+    overrides = [{"name": tenant.o["container_name"], "command": tenant.o["cron"]["command"]}]
+    return {
+        "Id": "cron",
+        "Arn": "{cluster}",
+        "RoleArn": tenant.o["cron"]["role_arn"],
+        "Input": json.dumps({"containerOverrides": overrides}),
+        "EcsParameters": {
+            "TaskDefinitionArn": "{running}",
+            "TaskCount": 1,
+            "LaunchType": "FARGATE",
+            "PropagateTags": "TASK_DEFINITION",
+            "NetworkConfiguration": {
+                "awsvpcConfiguration": {
+                    "Subnets": network["subnets"],
+                    "SecurityGroups": network["securityGroups"],
+                    "AssignPublicIp": network["assignPublicIp"],
+                }
+            },
+        },
+    }
+
+
+def normal_cron_target(found: t.Mapping[str, t.Any], like: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The members that ``like`` has."""
+    task = found.get("EcsParameters") or {}
+    return {**{name: found.get(name) for name in like}, "EcsParameters": {name: task.get(name) for name in like["EcsParameters"]}}
+
+
+def cron_description(tenant: Tenant, target: t.Mapping[str, t.Any]) -> str:
+    """Names the tenant and the digest of the target with its ids, so that the targets of many rules need no look."""
+    return f"{cron_owner(tenant)} target {content(target)}"
+
+
+def cron_owner(tenant: Tenant) -> str:
+    return f"Scheduled task of tenant {tenant.id}, by {MANAGED_BY};"
 
 
 def secret_content(tenant: Tenant) -> dict[str, str]:

@@ -43,6 +43,14 @@ def test_a_fleet_with_nothing_to_do_takes_less_than_two_requests_a_tenant(site, 
     assert len(site.calls) <= 18, [call["operation"] for call in site.calls]
 
 
+@pytest.mark.req("W-56")
+def test_the_target_of_a_scheduled_task_is_known_by_the_description_of_its_rule(site, fleet):
+    site.done(MANY, many(site, fleet))
+    assert "ListTargetsByRule" not in [call["operation"] for call in site.calls]
+    wish = [merged(fleet[0], {"cron": {"command": ["wp", "cron", "event", "run", "--all"]}}), *fleet[1:]]
+    assert [one["action"] for one in site.done(MANY, many(site, wish), check=True)["changes"]] == ["PutCron"]
+
+
 def test_defaults_are_joined_with_each_tenants_own(site):
     tenant = site.tenant(target={"matcher": "200-302"})
     own = {name: value for name, value in tenant.items() if name not in ("image", "health")}
@@ -162,6 +170,8 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "environment name": ({"environment_name": "SIT"}, ("environment_name",)),
     "unknown option": ({"desired": 3}, ("desired",)),
     "unknown nested option": ({"scaling": {"minimum": 1}}, ("minimum",)),
+    "schedule": ({"cron": {"schedule": "every day"}}, ("cron.schedule", "rate(5 minutes)")),
+    "role of the schedule": ({"cron": {"role_arn": "events"}}, ("cron.role_arn", "'events'")),
     "number as a word": ({"priority": "first"}, ("priority",)),
 }  # fmt: skip
 
