@@ -45,9 +45,9 @@ proxy_configuration:
   type: dict
 cron:
   description:
-    - One scheduled task beside the service, of the revision that the service runs; WordPress's own cron, which runs with page views in every
-      task, is then to be switched off by C(DISABLE_WP_CRON). None when unset. For many tenants its target is compared by a digest in the
-      rule's description only, for one tenant by its content.
+    - One scheduled task beside the service, of the revision that the service runs; WordPress's own cron, which runs with page views in
+      every task, is then to be switched off by C(DISABLE_WP_CRON). None when unset. For many tenants its target is compared by a digest in
+      the rule's description only, for one tenant by its content.
   type: dict
   suboptions:
     role_arn:
@@ -212,7 +212,7 @@ service_connect:
   description: Service Connect, in the members of C(UpdateService). Left alone when unset; C(enabled) false takes it away.
   type: dict
 volume_configurations:
-  description: Volumes that ECS makes with each task, in the members of C(UpdateService). Left alone when unset; an empty list takes them away.
+  description: Volumes that ECS makes with each task, in the members of C(UpdateService). An empty list takes them away.
   type: list
   elements: dict
 scaling:
@@ -442,7 +442,8 @@ notes:
     and C(iam:PassRole) for both roles of the task.
   - >-
     With O(state=absent): C(elasticloadbalancing:DeleteRule), C(elasticloadbalancing:DeleteTargetGroup), C(ecs:DeleteService),
-    C(application-autoscaling:DeregisterScalableTarget), C(cloudwatch:DeleteAlarms), C(ec2:DeleteSecurityGroup), C(sns:DeleteTopic), C(events:RemoveTargets), C(events:DeleteRule),
+    C(application-autoscaling:DeregisterScalableTarget), C(cloudwatch:DeleteAlarms), C(ec2:DeleteSecurityGroup), C(sns:DeleteTopic),
+    C(events:RemoveTargets), C(events:DeleteRule),
     C(elasticfilesystem:DeleteAccessPoint).
   - Task definitions are never deregistered because of their age, so every verified revision can be returned to.
 """

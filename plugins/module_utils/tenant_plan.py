@@ -375,8 +375,8 @@ def _cron(want: Desired, tenant: Tenant, seen: Seen, deployed: bool) -> list[Cha
     told = there.get("Description") or ""
     if not told.startswith(cron_owner(tenant)) and not tenant.o["adopt"]:
         raise Refused(
-            f"Rule {name} is there already and isn't tenant {tenant.id}'s ({told or 'it has no description'}): set adopt to take it over, or"
-            " give it another name."
+            f"Rule {name} is there already and isn't tenant {tenant.id}'s ({told or 'it has no description'}): set adopt to take it over,"
+            " or give it another name."
         )
     ids = seen.ids(tenant)
     have: dict[str, t.Any] = {member: there.get(member) for member in cron_rule(tenant)}

@@ -529,9 +529,9 @@ MAKERS: dict[t.Any, t.Callable[..., Land]] = {
     CreateTargetGroup: _create_target_group, ModifyTargetGroup: _modify_target_group, SetTargetGroupAttributes: _set_attributes,
     SetTags: _set_tags, CreateRule: _create_rule, ModifyRule: _modify_rule, PutAlarm: _put_alarm, RegisterTaskDefinition: _register,
     CreateService: _create_service, UpdateService: _update_service, RollBackService: _roll_back, MarkVerified: _mark_verified,
-    SetScalableTarget: _set_scalable, PutScalingPolicy: _put_policy, PutCron: _put_cron, DeleteCron: _delete_cron, Register: _item, DeleteRule: _delete_rule,
-    DeregisterScalableTarget: _deregister, DeleteAlarms: _delete_alarms, DeleteService: _delete_service,
-    DeleteTargetGroup: _delete_target_group, DeleteSecurityGroup: _delete_group, DeleteTopic: _delete_topic,
+    SetScalableTarget: _set_scalable, PutScalingPolicy: _put_policy, PutCron: _put_cron, Register: _item,
+    DeleteRule: _delete_rule, DeleteCron: _delete_cron, DeregisterScalableTarget: _deregister, DeleteAlarms: _delete_alarms,
+    DeleteService: _delete_service, DeleteTargetGroup: _delete_target_group, DeleteSecurityGroup: _delete_group, DeleteTopic: _delete_topic,
 }  # fmt: skip
 
 

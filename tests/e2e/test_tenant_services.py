@@ -78,7 +78,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Any]
         }
 
         def answer(command: str) -> Any:
-            words = [ids[word[1:-1]] if word[1:-1] in ids else word for word in command.split()]
+            words = [ids.get(word[1:-1], word) for word in command.split()]
             told = subprocess.run([*AWS, *words], cwd=CHECKOUT, env=aws.environ, capture_output=True, text=True, check=False)
             assert told.returncode == 0, f"{command}: {told.stderr}"
             text = told.stdout

@@ -35,9 +35,11 @@ POINT = Scenario(
     {"profile": "bbws-sit", "expected_account_id": ACCOUNTS["sit"], "tenant": "files", "uid": 30001, "tags": {"Environment": "sit"}}, SEED,
 )  # fmt: skip
 #: Three tenants as one: one that is made, one that changes, one that stays.
+FLEET_OF = ("create", "change", "nothing")
 FLEET = Scenario(
     "tenant-fleet", "ecs_tenant_fleet",
-    {**BASE, "tenants": [tenant_seeds.tenant("create"), tenant_seeds.tenant("change", image=image("sit", NEWER)), tenant_seeds.tenant("nothing")]}, SEED,
+    {**BASE, "tenants": [tenant_seeds.tenant(name, **({"image": image("sit", NEWER)} if name == "change" else {})) for name in FLEET_OF]},
+    SEED,
 )  # fmt: skip
 TENANT = [CREATE, CHANGE, ROLLBACK, BAD, ABSENT, NOTHING]
 WRITING = [CREATE, CHANGE, ROLLBACK, ABSENT, FLEET, POINT]
