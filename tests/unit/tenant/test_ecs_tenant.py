@@ -205,7 +205,7 @@ def test_wordpress_cron_is_one_scheduled_task_of_just_what_the_service_runs(site
     assert name not in [one["Name"] for one in events.list_rules()["Rules"]]
 
 
-@pytest.mark.req("TEN-25", "ENV-15", "TEN-07")
+@pytest.mark.req("TEN-25", "ENV-15", "TEN-07", "W-48")
 def test_the_tenant_is_registered_and_everything_is_tagged(site, made):
     wish = made[0]
     item = site.client("dynamodb").get_item(TableName="tenants-sit", Key={"tenant_id": {"S": wish["tenant"]}})["Item"]
