@@ -436,7 +436,7 @@ notes:
     C(elasticloadbalancing:ModifyTargetGroup), C(elasticloadbalancing:ModifyTargetGroupAttributes), C(elasticloadbalancing:CreateRule),
     C(elasticloadbalancing:ModifyRule), C(elasticloadbalancing:SetRulePriorities), C(elasticloadbalancing:AddTags),
     C(ecs:RegisterTaskDefinition), C(ecs:CreateService), C(ecs:UpdateService), C(ecs:TagResource),
-    C(events:PutRule), C(events:TagResource), C(events:PutTargets) and C(iam:PassRole) (O(cron)),
+    C(events:PutRule), C(events:TagResource), C(events:PutTargets) and C(iam:PassRole) (scheduled task),
     C(application-autoscaling:RegisterScalableTarget), C(application-autoscaling:PutScalingPolicy), C(cloudwatch:PutMetricAlarm),
     C(dynamodb:BatchGetItem) and C(dynamodb:UpdateItem) (registry), C(ecs:DeregisterTaskDefinition) (one of two that concurrent runs made),
     and C(iam:PassRole) for both roles of the task.
