@@ -29,7 +29,7 @@ SIZES = [int(size) for size in os.environ.get("TENANT_BENCH_SIZES", "1,10,50").s
 PEER = int(os.environ.get("TENANT_BENCH_PEER", "1"))
 DRIFT = int(os.environ.get("TENANT_BENCH_DRIFT", "1000"))
 #: Seconds by which every answer is held to count how many requests wait for each other.
-HOLD = 0.1
+HOLD = 0.3
 ACCOUNT = ACCOUNTS["prod"]
 DATABASE = {"DBInstanceIdentifier": "bbws-prod-mysql"}
 ALARMS = [
@@ -160,7 +160,8 @@ class Field:
 def subjects(field: Field, count: int) -> dict[str, tuple[list[str], dict[str, str]]]:
     found: dict[str, tuple[list[str], dict[str, str]]] = {"ecs_tenant_fleet": (field.ours(count, "fleet"), {})}
     if count == max(SIZES) and count > 1:
-        found["ecs_tenant, a host each"] = (field.ours(count, "hosts"), {})
+        found["ecs_tenant_fleet, a host each"] = (field.ours(count, "hosts"), {})
+        found["role tenant_service, a host each"] = (field.ours(count, "role"), {})
     if HARNESS.exists():
         variables, inventory = field.theirs(count)
         found["floor (boto3, parallel)"] = ([sys.executable, str(HARNESS / "floor.py"), "--vars", str(variables)], {})

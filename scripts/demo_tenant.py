@@ -42,10 +42,10 @@ GOOD, BAD = image("sit"), image("sit", NEWER, "crashes")
 STEPS = [
     Step("SIT has a platform and no tenant: what is missing?", DRIFT, GOOD, 0, ["1 of 1 tenants differ."], 0),
     Step(
-        "Bring the tenant up: access point, secret, logs, security group, target group, rule, service, scaling, alarms, registry.",
+        "Bring the tenant up: access point, secret, logs, security group, rule, service, scaling, schedule, alarms, registry.",
         CONVERGE, GOOD, 0, ["waiting until deployment", "changed=1"], 1,
     ),
-    Step("Once more: nothing to do.", CONVERGE, GOOD, 0, ["tenant_aupairhive          : ok=2    changed=0"], 1),
+    Step("Once more: nothing to do.", CONVERGE, GOOD, 0, ["tenant_aupairhive          : ok=3    changed=0"], 1),
     Step(
         "Somebody changes retention and grace period by hand and deletes an alarm: what differs, for whom, and what repairs it?",
         DRIFT, GOOD, 0,

@@ -29,9 +29,13 @@ KEPT: dict[str, Any] = {
     "propagateTags": "NONE",
     "platformVersion": "LATEST",
     "serviceRegistries": [],
+    **dict.fromkeys(ecs_rollout.OF_DEPLOYMENT),
 }
 #: A change of one of these starts a deployment.
-DEPLOYED = ("taskDefinition", "networkConfiguration", "loadBalancers", "platformVersion", "propagateTags", "enableExecuteCommand")
+DEPLOYED = (
+    "taskDefinition", "networkConfiguration", "loadBalancers", "platformVersion", "propagateTags", "enableExecuteCommand",
+    "serviceRegistries", *ecs_rollout.OF_DEPLOYMENT,
+)  # fmt: skip
 CHANGEABLE = (*DEPLOYED, *KEPT, "desiredCount")
 ATTRIBUTES = {"enableECSManagedTags": "enable_ecs_managed_tags"}
 

@@ -26,6 +26,8 @@ from local_aws import clock, later
 
 #: Stopped tasks that are remembered (AWS: for about an hour).
 REMEMBERED = 20
+#: Members of a service that AWS tells of each deployment. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+OF_DEPLOYMENT = {"serviceConnectConfiguration": "service_connect_configuration", "volumeConfigurations": "volume_configurations"}
 _address = itertools.count(1)
 
 
@@ -68,6 +70,7 @@ def deploy(service: Service, reason: str = "in progress.") -> None:
         "networkConfiguration": service.network_configuration, "rolloutState": "IN_PROGRESS",
         "rolloutStateReason": f"ECS deployment {ident} {reason}",
     }  # fmt: skip
+    made |= {name: told for name, attribute in OF_DEPLOYMENT.items() if (told := getattr(service, attribute, None))}
     service.deployments.insert(0, made)
     service.its_tasks = getattr(service, "its_tasks", [])
     later.start(_roll_out(service, made))

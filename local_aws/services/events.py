@@ -145,13 +145,19 @@ def _event(rest: str, query: dict[str, str], body: dict[str, Any]) -> Any:
         return {"id": emit(account, region, body)}
 
 
+def _target(found: dict[str, Any]) -> dict[str, Any]:
+    task = {"runs": found["EcsParameters"]["TaskDefinitionArn"], "input": found.get("Input")} if "EcsParameters" in found else {}
+    return {"Id": found["Id"], "Arn": found["Arn"], **task}
+
+
 def dump(account: str, region: str) -> dict[str, Any]:
     """The rules of the default bus with their targets."""
     return {
         name: {
             "state": rule.state,
             "pattern": rule.event_pattern.get_pattern(),
-            "targets": sorted(({"Id": target["Id"], "Arn": target["Arn"]} for target in rule.targets), key=lambda target: target["Id"]),
+            "schedule": rule.scheduled_expression,
+            "targets": sorted(map(_target, rule.targets), key=lambda target: target["Id"]),
         }
         for name, rule in sorted(events_backends[account][region].event_buses["default"].rules.items())
     }

@@ -9,7 +9,7 @@ from ansible_collections.bbws.platform.plugins.module_utils.tenant_observe impor
 from ansible_collections.bbws.platform.plugins.modules import ecs_tenant
 from ansible_collections.bbws.platform.plugins.plugin_utils.worker import WorkerAction
 
-warm(("sts", *CLIENTS), sessions=1)  # in the parent, once for all hosts
+warm(("sts", *CLIENTS, "dynamodb", "events"), sessions=1)  # in the parent, once for all hosts
 
 
 class ActionModule(WorkerAction):

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import action_loader
 from ansible.utils.display import Display
 from ansible_collections.bbws.platform.plugins.module_utils.aws.account import shared_connections, together
-from ansible_collections.bbws.platform.plugins.module_utils.shell import run_in_worker
+from ansible_collections.bbws.platform.plugins.module_utils.shell import plan_in_worker, run_in_worker
 from ansible_collections.bbws.platform.plugins.plugin_utils.worker import WorkerAction, runs_here
 
 try:
@@ -54,8 +54,15 @@ class ActionModule(ActionBase):
         wanted = batch if asked["hosts"] is None else [host for host in batch if host in asked["hosts"]]
         options = {host: self._options(host, action.name, asked["options"], task_vars) for host in wanted}
         hosts = [host for host, given in options.items() if given is not None]
+        # Nothing is waited for here: one thing that is being updated would keep all others waiting.
+        hurried = [{**(options[host] or {}), "wait_timeout": 1} for host in hosts]
         with shared_connections():
-            found = together(*[functools.partial(self._plan, action, host, options[host]) for host in hosts], at_once=AT_ONCE)
+            if hasattr(action.module, "plans"):
+                found = plan_in_worker(action.name, action.module, hurried)
+            else:
+                looks = [functools.partial(_plan, action, host, given) for host, given in zip(hosts, hurried, strict=True)]
+                found = together(*looks, at_once=AT_ONCE)
+        found = [{"failed": False, **plan} for plan in found]
         plans = dict(zip(hosts, found, strict=True))
         unchanged = [host for host, plan in plans.items() if not (plan["failed"] or plan["changed"])]
         return {**result, "changed": False, "plans": plans, "unchanged": unchanged}
@@ -76,8 +83,6 @@ class ActionModule(ActionBase):
         except AnsibleError:
             return None
 
-    def _plan(self, action: type[WorkerAction], host: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        # Nothing is waited for here: one function that is being updated would keep all others waiting.
-        hurried = {**options, "wait_timeout": 1}
-        planned = run_in_worker(action.name, action.module, hurried, True, lambda told: display.display(f"[{host}] {told}"))
-        return {"failed": False, **planned}
+
+def _plan(action: type[WorkerAction], host: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return run_in_worker(action.name, action.module, options, True, lambda told: display.display(f"[{host}] {told}"))

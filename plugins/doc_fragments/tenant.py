@@ -36,6 +36,31 @@ architecture:
 ephemeral_storage:
   description: Size of the task's own disk in GiB; Fargate's 20 GiB when unset.
   type: int
+pid_mode:
+  description: Whether the containers of a task share one process namespace.
+  type: str
+  choices: [task]
+proxy_configuration:
+  description: App Mesh proxy of the task, in the members of C(RegisterTaskDefinition).
+  type: dict
+cron:
+  description:
+    - One scheduled task beside the service, of the revision that the service runs; WordPress's own cron, which runs with page views in
+      every task, is then to be switched off by C(DISABLE_WP_CRON). None when unset. For many tenants its target is compared by a digest in
+      the rule's description only, for one tenant by its content.
+  type: dict
+  suboptions:
+    role_arn:
+      description: Role with which EventBridge starts the task; V({tenant}) and V({environment}) are filled in.
+      type: str
+      required: true
+    schedule:
+      description: As EventBridge words it, for example C(cron(0 3 * * ? *\)); by default every 5 minutes.
+      type: str
+    command:
+      description: What runs in the container; by default C(php /var/www/html/wp-cron.php).
+      type: list
+      elements: str
 container_name:
   description: Name of the container; by default wordpress.
   type: str
@@ -179,6 +204,17 @@ availability_zone_rebalancing:
   description: Whether ECS spreads tasks over zones again by itself. Left alone when unset.
   type: str
   choices: [ENABLED, DISABLED]
+service_registries:
+  description: Service discovery, in the members of C(UpdateService). Left alone when unset; an empty list takes it away.
+  type: list
+  elements: dict
+service_connect:
+  description: Service Connect, in the members of C(UpdateService). Left alone when unset; C(enabled) false takes it away.
+  type: dict
+volume_configurations:
+  description: Volumes that ECS makes with each task, in the members of C(UpdateService). An empty list takes them away.
+  type: list
+  elements: dict
 scaling:
   description: Auto scaling by CPU.
   type: dict
@@ -356,6 +392,7 @@ options:
       log_group: {description: "The log group; by default C(/ecs/{tenant}-{environment}).", type: str}
       scaling_policy: {description: "The scaling policy; by default C({tenant}-{environment}-cpu-scaling).", type: str}
       alarm_prefix: {description: "What alarms begin with; by default C({tenant}-{environment}-).", type: str}
+      cron: {description: "The rule of the scheduled task; by default C({tenant}-{environment}-cron).", type: str}
       topic: {description: "The topic of alarms, empty for none; by default C({tenant}-{environment}-alerts).", type: str}
   allow_mutable_image:
     description: Accept an image by its tag. What runs then isn't known tomorrow; never in PROD.
@@ -382,7 +419,8 @@ notes:
     IAM actions to look: C(ecs:DescribeServices), C(ecs:DescribeTaskDefinition), C(elasticloadbalancing:DescribeTargetGroups),
     C(elasticloadbalancing:DescribeRules), C(elasticloadbalancing:DescribeTags), C(elasticloadbalancing:DescribeTargetHealth),
     C(elasticfilesystem:DescribeAccessPoints), C(secretsmanager:DescribeSecret), C(secretsmanager:ListSecrets),
-    C(ec2:DescribeSecurityGroups), C(logs:DescribeLogGroups), C(logs:ListTagsForResource), C(cloudwatch:DescribeAlarms),
+    C(ec2:DescribeSecurityGroups), C(events:DescribeRule), C(events:ListRules), C(events:ListTargetsByRule) (scheduled task),
+    C(logs:DescribeLogGroups), C(logs:ListTagsForResource), C(cloudwatch:DescribeAlarms),
     C(application-autoscaling:DescribeScalableTargets), C(application-autoscaling:DescribeScalingPolicies), C(sns:ListTopics),
     C(sns:ListSubscriptions), C(sns:ListSubscriptionsByTopic), C(sns:ListTagsForResource), C(tag:GetResources), C(ecs:ListTasks) and
     C(ecs:DescribeTasks) (reasons of a failed deployment), C(elasticloadbalancing:DescribeTargetGroupAttributes) (deregistration delay).
@@ -398,12 +436,14 @@ notes:
     C(elasticloadbalancing:ModifyTargetGroup), C(elasticloadbalancing:ModifyTargetGroupAttributes), C(elasticloadbalancing:CreateRule),
     C(elasticloadbalancing:ModifyRule), C(elasticloadbalancing:SetRulePriorities), C(elasticloadbalancing:AddTags),
     C(ecs:RegisterTaskDefinition), C(ecs:CreateService), C(ecs:UpdateService), C(ecs:TagResource),
+    C(events:PutRule), C(events:TagResource), C(events:PutTargets) and C(iam:PassRole) (scheduled task),
     C(application-autoscaling:RegisterScalableTarget), C(application-autoscaling:PutScalingPolicy), C(cloudwatch:PutMetricAlarm),
     C(dynamodb:BatchGetItem) and C(dynamodb:UpdateItem) (registry), C(ecs:DeregisterTaskDefinition) (one of two that concurrent runs made),
     and C(iam:PassRole) for both roles of the task.
   - >-
     With O(state=absent): C(elasticloadbalancing:DeleteRule), C(elasticloadbalancing:DeleteTargetGroup), C(ecs:DeleteService),
     C(application-autoscaling:DeregisterScalableTarget), C(cloudwatch:DeleteAlarms), C(ec2:DeleteSecurityGroup), C(sns:DeleteTopic),
+    C(events:RemoveTargets), C(events:DeleteRule),
     C(elasticfilesystem:DeleteAccessPoint).
   - Task definitions are never deregistered because of their age, so every verified revision can be returned to.
 """

@@ -62,16 +62,38 @@ def run_in_worker(
     name: str, module: t.Any, arguments: t.Mapping[str, t.Any], check_mode: bool, progress: t.Callable[[str], None]
 ) -> dict[str, t.Any]:
     """Check the arguments as AnsibleModule does, run the core of ``module`` and return what the plain module would."""
-    checked = ModuleArgumentSpecValidator(module.ARGUMENT_SPEC, **getattr(module, "CONSTRAINTS", {})).validate(arguments)
-    hidden = checked._no_log_values
-    if checked.error_messages:
-        told = checked.errors.msg
-        if isinstance(checked.errors[0], UnsupportedError):
-            told = f"Unsupported parameters for ({name}) module: {told}"
-        result = {"failed": True, "msg": told}
-    else:
-        result = run_core(module.core, checked.validated_parameters, check_mode, lambda message: progress(remove_values(message, hidden)))
-    return remove_values(result, hidden)
+    asked = _Asked(name, module, arguments)
+    return asked.result(module.core, check_mode, progress)
+
+
+def plan_in_worker(name: str, module: t.Any, arguments: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """What each of several tasks would return in check mode, where the module can look for all of them at once (``plans``)."""
+    asked = [_Asked(name, module, each) for each in arguments]
+    plans = iter(module.plans([one.params for one in asked if not one.wrong]))
+    return [one.result(_nothing if one.wrong else next(plans), True, lambda message: None) for one in asked]
+
+
+def _nothing(params: t.Mapping[str, t.Any], check_mode: bool, progress: t.Callable[[str], None]) -> dict[str, t.Any]:
+    return {}
+
+
+class _Asked:
+    """The arguments of one task, checked, and its result without what they hide."""
+
+    def __init__(self, name: str, module: t.Any, arguments: t.Mapping[str, t.Any]):
+        checked = ModuleArgumentSpecValidator(module.ARGUMENT_SPEC, **getattr(module, "CONSTRAINTS", {})).validate(arguments)
+        self.params, self.hidden, self.wrong = checked.validated_parameters, checked._no_log_values, ""
+        if checked.error_messages:
+            self.wrong = checked.errors.msg
+            if isinstance(checked.errors[0], UnsupportedError):
+                self.wrong = f"Unsupported parameters for ({name}) module: {self.wrong}"
+
+    def result(self, core: Core, check_mode: bool, progress: t.Callable[[str], None]) -> dict[str, t.Any]:
+        if self.wrong:
+            result: dict[str, t.Any] = {"failed": True, "msg": self.wrong}
+        else:
+            result = run_core(core, self.params, check_mode, lambda message: progress(remove_values(message, self.hidden)))
+        return remove_values(result, self.hidden)
 
 
 class _Module(AnsibleModule):

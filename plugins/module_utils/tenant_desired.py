@@ -24,9 +24,19 @@ NAMES: dict[str, t.Any] = {
     "scaling_policy": "{tenant}-{environment}-cpu-scaling",
     "alarm_prefix": "{tenant}-{environment}-",
     "topic": "{tenant}-{environment}-alerts",
+    "cron": "{tenant}-{environment}-cron",
 }
 #: The longest that AWS takes.
-LENGTHS = {"service": 255, "task_family": 255, "target_group": 32, "security_group": 255, "secret": 512, "log_group": 512, "topic": 256}
+LENGTHS = {
+    "service": 255,
+    "task_family": 255,
+    "target_group": 32,
+    "security_group": 255,
+    "secret": 512,
+    "log_group": 512,
+    "topic": 256,
+    "cron": 64,
+}
 
 DEFAULTS: dict[str, t.Any] = {
     "cpu": 1024, "memory": 2048, "architecture": "X86_64", "container_name": "wordpress", "port": 80, "environment": {}, "secrets": {},
@@ -38,6 +48,7 @@ DATABASE = {"port": "3306", "engine": "mysql"}
 FILES = {"container_path": "/var/www/html/wp-content/uploads", "permissions": "755", "read_only": False, "volume": "wordpress-efs"}
 HEALTH = {"interval": 30, "timeout": 5, "retries": 3, "start_period": 60}
 TARGET = {"path": "/health", "interval": 30, "timeout": 5, "healthy_threshold": 2, "unhealthy_threshold": 3, "matcher": "200"}
+CRON = {"schedule": "rate(5 minutes)", "command": ["php", "/var/www/html/wp-cron.php"]}
 SCALING = {"min": 2, "max": 4, "cpu_target": 70, "scale_in_cooldown": 300, "scale_out_cooldown": 60}
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html: memory by CPU: first, last, step.
 FARGATE = {
@@ -58,6 +69,8 @@ TENANT_SPEC: dict[str, t.Any] = {
     "memory": _INT,
     "architecture": {"type": "str", "choices": ["X86_64", "ARM64"]},
     "ephemeral_storage": _INT,
+    "pid_mode": {"type": "str", "choices": ["task"]},
+    "proxy_configuration": _DICT,
     "container_name": _STR,
     "port": _INT,
     "task_role_arn": _STR,
@@ -101,6 +114,14 @@ TENANT_SPEC: dict[str, t.Any] = {
             "deregistration_delay": _INT,
         },
     },
+    "cron": {
+        "type": "dict",
+        "options": {
+            "role_arn": {"type": "str", "required": True},
+            "schedule": _STR,
+            "command": {"type": "list", "elements": "str"},
+        },
+    },
     "desired_count": _INT,
     "grace_period": _INT,
     "minimum_healthy_percent": _INT,
@@ -111,6 +132,9 @@ TENANT_SPEC: dict[str, t.Any] = {
     "enable_ecs_managed_tags": _BOOL,
     "propagate_tags": {"type": "str", "choices": ["SERVICE", "TASK_DEFINITION", "NONE"]},
     "availability_zone_rebalancing": {"type": "str", "choices": ["ENABLED", "DISABLED"]},
+    "service_registries": {"type": "list", "elements": "dict"},
+    "service_connect": _DICT,
+    "volume_configurations": {"type": "list", "elements": "dict"},
     "scaling": {
         "type": "dict",
         "options": {"min": _INT, "max": _INT, "cpu_target": _INT, "scale_in_cooldown": _INT, "scale_out_cooldown": _INT},
@@ -253,10 +277,19 @@ def _tenant(platform: dict[str, t.Any], given: t.Mapping[str, t.Any], timeout: f
         for name, value in {**NAMES, **{name: value for name, value in platform["names"].items() if value is not None}}.items()
     }
     for name, most in LENGTHS.items():
+        if name == "cron" and not given.get("cron"):
+            continue
         check_length(ident, f"names.{name}", names[name], most)
     o = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
     o["tags"] = {str(k): str(v) for k, v in {**platform["common_tags"], **o["tags"], "Environment": platform["environment_name"]}.items()}
-    for name, defaults in (("database", DATABASE), ("files", FILES), ("health", HEALTH), ("target", TARGET), ("scaling", SCALING)):
+    for name, defaults in (
+        ("database", DATABASE),
+        ("files", FILES),
+        ("health", HEALTH),
+        ("target", TARGET),
+        ("scaling", SCALING),
+        ("cron", CRON),
+    ):
         if given.get(name) is not None or name in ("target", "scaling"):
             o[name] = {**defaults, **{key: value for key, value in (given.get(name) or {}).items() if value is not None}}
         else:
@@ -293,6 +326,8 @@ def _fill(platform: dict[str, t.Any], ident: str, o: dict[str, t.Any]) -> None:
     for name in ("task_role_arn", "execution_role_arn"):
         if o.get(name):
             o[name] = filled(o[name])
+    if o["cron"]:
+        o["cron"]["role_arn"] = filled(o["cron"]["role_arn"])
 
 
 def _database(ident: str, database: dict[str, t.Any]) -> None:
@@ -338,8 +373,19 @@ def _check_present(platform: dict[str, t.Any], ident: str, o: dict[str, t.Any]) 
             f"Tenant {ident} can't be deployed with minimum_healthy_percent {o['minimum_healthy_percent']} and maximum_percent"
             f" {o['maximum_percent']}: the first is 0 to 100, the second at least 100 and more than the first."
         )
+    if o["cron"]:
+        _check_cron(ident, o["cron"])
     if o["files"] and not platform["file_system_id"]:
         raise Refused(f"Tenant {ident} has files, so file_system_id is needed.")
+
+
+def _check_cron(ident: str, cron: dict[str, t.Any]) -> None:
+    if not re.fullmatch(r"rate\((1 (minute|hour|day)|\d+ (minutes|hours|days))\)|cron\([^()]+\)", cron["schedule"]):
+        raise Refused(f"cron.schedule of tenant {ident} must be like rate(5 minutes) or cron(0 3 * * ? *), not {cron['schedule']!r}.")
+    if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", cron["role_arn"]):
+        raise Refused(f"cron.role_arn of tenant {ident} must be the ARN of a role, not {cron['role_arn']!r}.")
+    if not cron["command"]:
+        raise Refused(f"cron.command of tenant {ident} is empty: leave it out for php /var/www/html/wp-cron.php.")
 
 
 def _check_image(ident: str, image: str, mutable: bool) -> None:

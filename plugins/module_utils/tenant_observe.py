@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import access_point
-from .aws import autoscaling, cloudwatch, dynamodb, ec2, ecs, elbv2, logs, secretsmanager, sns, tagging
+from .aws import autoscaling, cloudwatch, dynamodb, ec2, ecs, elbv2, events, logs, secretsmanager, sns, tagging
 from .aws.account import together
 from .reconcile import Refused
 from .tenant_desired import Desired, Tenant
@@ -83,6 +83,9 @@ class Seen:
     scaling_policy: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     alarm: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     item: dict[str, dict[str, t.Any]] = field(default_factory=dict)
+    #: Rules of scheduled tasks; ``target`` is None where it wasn't looked at, since the description says what it should be.
+    cron: dict[str, dict[str, t.Any]] = field(default_factory=dict)
+    cluster: str = ""
     #: When a service of this name that is gone now was made: it had a token of its own.
     predecessor: dict[str, str] = field(default_factory=dict)
     #: Why deployments of this run failed, by tenant.
@@ -109,7 +112,9 @@ class Seen:
         point = self.points.of(tenant.access_point) if tenant.access_point else None
         if point is not None:
             found["access_point"] = point.id
-        return found
+        if tenant.id in self.service:
+            found["running"] = self.service[tenant.id].get("taskDefinition") or ""
+        return {**found, "cluster": f"arn:{self.partition}:ecs:{self.region}:{self.account}:cluster/{self.cluster}"}
 
     def primary(self, tenant: str) -> dict[str, t.Any] | None:
         """The newest deployment of a service."""
@@ -147,7 +152,10 @@ def observe(aws: t.Any, want: Desired) -> Seen:
         seen, unsure = Seen(aws.id, aws.region, (aws.arn or "arn:aws").split(":")[1], failed=failed), None
     else:
         unsure, seen.unsure = seen.unsure, set()
+    seen.cluster = want.cluster
     clients = {name: aws.client(name) for name in CLIENTS}
+    if any(tenant.o["cron"] for tenant in want.tenants):
+        clients["events"] = aws.client("events")
     if any(tenant.o.get("registry") for tenant in want.tenants):
         clients["dynamodb"] = aws.client("dynamodb")
     look = _Look(aws, want, seen, clients)
@@ -183,9 +191,7 @@ class _Look:
             "service": [lambda names=names: self.services(names) for names in chunks(sorted(self.by_name("service")), ecs.BATCH)],
             "rules": [self.rules],
             "target_group": [self.target_groups],
-            "security_group": [
-                lambda names=names: self.groups(names) for names in chunks(sorted(self.by_name("security_group")), ec2.BATCH)
-            ],
+            "security_group": [self.groups],
             "log_group": [self.log_groups],
             "alarm": [lambda names=names: self.alarms(names) for names in chunks(self.alarm_names(), 100)],
         }
@@ -198,6 +204,8 @@ class _Look:
             jobs["subscriptions"] = [] if self.one else [self.subscriptions]
         if "dynamodb" in self.clients:
             jobs["item"] = [self.items]
+        if "events" in self.clients:
+            jobs["cron"] = [self.cron_of_one] if self.one else [self.crons]
         if unsure is not None:
             jobs |= self.scaling()
             jobs["topic"] = jobs.get("topic", []) + jobs.get("subscriptions", [])
@@ -250,9 +258,9 @@ class _Look:
                 ident = names[one["TargetGroupName"]].id
                 self.seen.target_group[ident] = {"tags": {}, "attributes": {}, **self.seen.target_group.get(ident, {}), **one}
 
-    def groups(self, names: t.Sequence[str]) -> None:
+    def groups(self) -> None:
         by_name = self.by_name("security_group")
-        for one in ec2.describe_security_groups(self.clients["ec2"], self.want.platform["vpc_id"], names):
+        for one in ec2.describe_security_groups(self.clients["ec2"], self.want.platform["vpc_id"], set(by_name)):
             tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags") or []}
             self.seen.security_group[by_name[one["GroupName"]].id] = {"id": one["GroupId"], "ingress": normal_ingress(one), "tags": tags}
 
@@ -322,6 +330,19 @@ class _Look:
             if found is None:
                 raise Refused(f"There is no table {table}, in which tenants are registered: create it first.")
             self.seen.item.update(found)
+
+    def cron_of_one(self) -> None:
+        tenant, client = self.tenants[0], self.clients["events"]
+        name = tenant.names["cron"]
+        found, targets = together(lambda: events.describe_rule(client, name), lambda: events.list_targets_by_rule(client, name))
+        if found is not None:
+            self.seen.cron[tenant.id] = {**found, "target": targets or []}
+
+    def crons(self) -> None:
+        names = self.by_name("cron")
+        for one in events.list_rules(self.clients["events"], os.path.commonprefix(list(names))):
+            if one["Name"] in names and names[one["Name"]].o["cron"]:
+                self.seen.cron[names[one["Name"]].id] = {**one, "target": None}
 
     def scaling(self) -> dict[str, list[t.Callable[[], t.Any]]]:
         resources = [self.want.resource(tenant) for tenant in self.tenants]

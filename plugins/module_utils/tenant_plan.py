@@ -21,11 +21,17 @@ from .tenant_resources import (
     alarms,
     attributes,
     content,
+    cron_description,
+    cron_owner,
+    cron_rule,
+    cron_target,
     difference,
     ingress,
+    normal_cron_target,
     normal_definition,
     normal_service,
     registry,
+    resolved,
     rule,
     scaling_policy,
     secret_content,
@@ -72,10 +78,12 @@ WaitForService = change("WaitForService", WAIT, "Until our deployment is complet
 MarkVerified = change("MarkVerified", AFTER, "What runs is remembered as good, and what was good before it.")
 SetScalableTarget = change("SetScalableTarget", AFTER, "Bounds of the number of tasks.")
 PutScalingPolicy = change("PutScalingPolicy", LAST, "By name.")
+PutCron = change("PutCron", LAST, "The one scheduled task, of what the service runs; its target before its schedule is told to be right.")
 Register = change("Register", AFTER, "The tenant's item in the registry.")
 DeleteRule = change("DeleteRule", 11, "Traffic stops.", disruptive=True)
 DeregisterScalableTarget = change("DeregisterScalableTarget", 12, "Nothing starts tasks again (W-43).")
 DeleteAlarms = change("DeleteAlarms", 12, "An absent tenant isn't watched.")
+DeleteCron = change("DeleteCron", 12, "Nothing starts tasks again.")
 DeleteService = change("DeleteService", 13, "Its tasks drain and stop.", disruptive=True)
 DeleteTargetGroup = change("DeleteTargetGroup", 14, "Nothing names it any more.")
 DeleteSecurityGroup = change("DeleteSecurityGroup", 14, "Nothing names it any more.")
@@ -119,6 +127,9 @@ def _present(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     made += _log_group(tenant, seen) + _security_group(want, tenant, seen) + _topic(tenant, seen)
     made += _target_group(want, tenant, seen) + _rule(tenant, seen) + _alarms(want, tenant, seen)
     made += _service(want, tenant, seen, moved) + _scaling(tenant, seen)
+    made += _cron(
+        want, tenant, seen, any("taskDefinition" in (one.after or {}) for one in made if type(one) in (CreateService, UpdateService))
+    )
     if tenant.o.get("registry"):
         made += _item(tenant, seen, "active")
     return made
@@ -352,6 +363,35 @@ def _scaling(tenant: Tenant, seen: Seen) -> list[Change]:
     return made
 
 
+def _cron(want: Desired, tenant: Tenant, seen: Seen, deployed: bool) -> list[Change]:
+    """``deployed``: the service gets another revision in this run, and the scheduled task with it."""
+    there, name = seen.cron.get(tenant.id), tenant.names["cron"]
+    if not tenant.o["cron"]:
+        return []
+    wanted = {**cron_rule(tenant), "target": cron_target(want, tenant)}
+    path = f"{tenant.id}: scheduled task {name}"
+    if there is None:
+        return [PutCron(path, *difference(None, wanted), tenant)]
+    told = there.get("Description") or ""
+    if not told.startswith(cron_owner(tenant)) and not tenant.o["adopt"]:
+        raise Refused(
+            f"Rule {name} is there already and isn't tenant {tenant.id}'s ({told or 'it has no description'}): set adopt to take it over,"
+            " or give it another name."
+        )
+    ids = seen.ids(tenant)
+    have: dict[str, t.Any] = {member: there.get(member) for member in cron_rule(tenant)}
+    if there["target"] is not None:
+        targets = [symbolic(normal_cron_target(one, wanted["target"]), ids) for one in there["target"]]
+        have["target"] = targets[0] if len(targets) == 1 else targets
+    else:
+        same = told == cron_description(tenant, resolved(wanted["target"], ids))
+        have["target"] = wanted["target"] if same else "another one"
+    before, after = difference(have, wanted)
+    if deployed:
+        before, after = {"runs": "the revision before", **(before or {})}, {"runs": "the revision of the service", **after}
+    return [PutCron(path, before, after, tenant)] if before or after else []
+
+
 def _item(tenant: Tenant, seen: Seen, state: str) -> list[Change]:
     there, wanted = seen.item.get(tenant.id), registry(tenant, state)
     have = None if there is None else {key: there.get(key) for key in wanted}
@@ -381,7 +421,7 @@ def _rolled_back(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     done = there["tags"].get("bbws:rolled-back")
     if done == str(running):
         moving = (seen.primary(tenant.id) or {}).get("rolloutState", "COMPLETED") != "COMPLETED"
-        return _verify(want, tenant, moving, False)
+        return [*_verify(want, tenant, moving, False), *_cron(want, tenant, seen, False)]
     if not target:
         raise Refused(
             f"Service {name} of tenant {tenant.id} runs revision {running}, and no other one was verified: there is nothing to return to."
@@ -389,6 +429,7 @@ def _rolled_back(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     return [
         RollBackService(f"{tenant.id}: service {name}", f"revision {running}", f"revision {target}", tenant),
         *_verify(want, tenant, True, False),
+        *_cron(want, tenant, seen, True),
     ]
 
 
@@ -401,6 +442,8 @@ def _absent(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
         made.append(DeleteRule(f"{ident}: rule {there['priority']}", {"hosts": hosts}, None, tenant))
     if ident in seen.scalable_target:
         made.append(DeregisterScalableTarget(f"{ident}: number of tasks", seen.scalable_target[ident], None, tenant))
+    if ident in seen.cron:
+        made.append(DeleteCron(f"{ident}: scheduled task {tenant.names['cron']}", {"running": True}, None, tenant))
     named = sorted(name for name in alarms(want, tenant) if name in seen.alarm)
     if named:
         made.append(DeleteAlarms(f"{ident}: alarms", named, None, tenant))

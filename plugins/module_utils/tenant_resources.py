@@ -13,12 +13,21 @@ import typing as t
 
 from .reconcile import sha256
 from .tenant_desired import Desired, Tenant
+from .tenant_names import MANAGED_BY
 
 #: Members of a task definition that AWS adds; all others are compared.
 REGISTERED = {
     "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy", "deregisteredAt",
     "tags", "family",
 }  # fmt: skip
+#: Members that are handed on as they are given, by AWS's name; of a service, what isn't given isn't managed.
+TASK = {"pidMode": "pid_mode", "proxyConfiguration": "proxy_configuration"}
+SERVICE = {
+    "availabilityZoneRebalancing": "availability_zone_rebalancing", "serviceRegistries": "service_registries",
+    "serviceConnectConfiguration": "service_connect", "volumeConfigurations": "volume_configurations",
+}  # fmt: skip
+#: Those of a service that only its newest deployment tells. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+DEPLOYED: dict[str, t.Any] = {"serviceConnectConfiguration": {"enabled": False}, "volumeConfigurations": []}
 #: What is the same as leaving it out. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 EMPTY = (None, [], {}, "")
 
@@ -64,6 +73,9 @@ def task_definition(want: Desired, tenant: Tenant, region: str) -> dict[str, t.A
     }
     if o.get("ephemeral_storage"):
         made["ephemeralStorage"] = {"sizeInGiB": o["ephemeral_storage"]}
+    for name, option in TASK.items():
+        if o.get(option):
+            made[name] = o[option]
     if files:
         container["mountPoints"] = [
             {"sourceVolume": files["volume"], "containerPath": files["container_path"], "readOnly": files["read_only"]}
@@ -111,9 +123,7 @@ def service(want: Desired, tenant: Tenant) -> dict[str, t.Any]:
         "enableECSManagedTags": o["enable_ecs_managed_tags"],
         "propagateTags": o["propagate_tags"],
     }
-    if o.get("availability_zone_rebalancing"):
-        made["availabilityZoneRebalancing"] = o["availability_zone_rebalancing"]
-    return made
+    return made | {name: o[option] for name, option in SERVICE.items() if o.get(option) is not None}
 
 
 def target_group(want: Desired, tenant: Tenant) -> dict[str, t.Any]:
@@ -210,6 +220,51 @@ def alarm_request(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {**settings, "Dimensions": [{"Name": name, "Value": value} for name, value in settings["Dimensions"].items()]}
 
 
+def cron_rule(tenant: Tenant) -> dict[str, t.Any]:
+    """What PutRule gets but for the description, which says whose it is and what its target should be."""
+    return {"ScheduleExpression": tenant.o["cron"]["schedule"], "State": "ENABLED"}
+
+
+def cron_target(want: Desired, tenant: Tenant) -> dict[str, t.Any]:
+    """One task of just what the service runs; WordPress's own cron would run in each task, with each page view (W-56)."""
+    network = service(want, tenant)["networkConfiguration"]["awsvpcConfiguration"]
+    overrides = [{"name": tenant.o["container_name"], "command": tenant.o["cron"]["command"]}]
+    return {
+        "Id": "cron",
+        "Arn": "{cluster}",
+        "RoleArn": tenant.o["cron"]["role_arn"],
+        "Input": json.dumps({"containerOverrides": overrides}),
+        "EcsParameters": {
+            "TaskDefinitionArn": "{running}",
+            "TaskCount": 1,
+            "LaunchType": "FARGATE",
+            "PropagateTags": "TASK_DEFINITION",
+            "NetworkConfiguration": {
+                "awsvpcConfiguration": {
+                    "Subnets": network["subnets"],
+                    "SecurityGroups": network["securityGroups"],
+                    "AssignPublicIp": network["assignPublicIp"],
+                }
+            },
+        },
+    }
+
+
+def normal_cron_target(found: t.Mapping[str, t.Any], like: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The members that ``like`` has."""
+    task = found.get("EcsParameters") or {}
+    return {**{name: found.get(name) for name in like}, "EcsParameters": {name: task.get(name) for name in like["EcsParameters"]}}
+
+
+def cron_description(tenant: Tenant, target: t.Mapping[str, t.Any]) -> str:
+    """Names the tenant and the digest of the target with its ids, so that the targets of many rules need no look."""
+    return f"{cron_owner(tenant)} target {content(target)}"
+
+
+def cron_owner(tenant: Tenant) -> str:
+    return f"Scheduled task of tenant {tenant.id}, by {MANAGED_BY};"
+
+
 def secret_content(tenant: Tenant) -> dict[str, str]:
     """All members of the tenant's secret but the password (TEN-12)."""
     database = tenant.o["database"]
@@ -270,7 +325,10 @@ def normal_service(found: t.Mapping[str, t.Any], like: t.Mapping[str, t.Any]) ->
     network = {**network, "subnets": sorted(network.get("subnets") or []), "securityGroups": sorted(network.get("securityGroups") or [])}
     given = found.get("deploymentConfiguration") or {}
     breaker = {"enable": False, "rollback": False, **(given.get("deploymentCircuitBreaker") or {})}
+    newest = next((one for one in found.get("deployments") or [] if one.get("status") == "PRIMARY"), {})
     full = {
+        "serviceRegistries": [],
+        **{name: newest.get(name) or none for name, none in DEPLOYED.items()},
         "platformVersion": "LATEST",
         "enableExecuteCommand": False,
         "enableECSManagedTags": False,

@@ -15,7 +15,7 @@ import string
 import typing as t
 
 from . import access_point
-from .aws import autoscaling, cloudwatch, dynamodb, ec2, ecs, elbv2, logs, secretsmanager, sns
+from .aws import autoscaling, cloudwatch, dynamodb, ec2, ecs, elbv2, events, logs, secretsmanager, sns
 from .aws.account import poll
 from .reconcile import Change, sha256
 from .tenant_desired import Desired, Tenant
@@ -30,6 +30,7 @@ from .tenant_plan import (
     CreateTargetGroup,
     CreateTopic,
     DeleteAlarms,
+    DeleteCron,
     DeleteRule,
     DeleteSecurityGroup,
     DeleteService,
@@ -40,6 +41,7 @@ from .tenant_plan import (
     ModifyRule,
     ModifyTargetGroup,
     PutAlarm,
+    PutCron,
     PutScalingPolicy,
     Register,
     RegisterTaskDefinition,
@@ -64,6 +66,10 @@ from .tenant_resources import (
     alarms,
     attributes,
     content,
+    cron_description,
+    cron_owner,
+    cron_rule,
+    cron_target,
     ingress,
     normal_definition,
     permission,
@@ -441,6 +447,25 @@ def _item(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
     return lambda: seen.item.update({tenant.id: {**seen.item.get(tenant.id, {}), **wanted}})
 
 
+def _put_cron(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
+    """The rule says what its target should be only after the target is so; a run that stops in between is gone on from."""
+    tenant, client = change.tenant, aws.client("events")
+    name, there = tenant.names["cron"], seen.cron.get(tenant.id)
+    target = resolved(cron_target(want, tenant), seen.ids(tenant))
+    if there is None:
+        tags = tenant.tags(name)
+        listed = [{"Key": key, "Value": tags[key]} for key in sorted(tags)]
+        events.put_rule(client, name, {**cron_rule(tenant), "Description": cron_owner(tenant), "State": "DISABLED", "Tags": listed})
+    for other in (there or {}).get("target") or []:
+        if other["Id"] != target["Id"]:
+            events.remove_target(client, name, other["Id"])
+    events.put_target(client, name, target)
+    settings = {**cron_rule(tenant), "Description": cron_description(tenant, target)}
+    events.put_rule(client, name, settings)
+    seen.unsure.add("cron")
+    return lambda: seen.cron.update({tenant.id: {"Name": name, **settings, "target": [target]}})
+
+
 # --- what goes ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -458,6 +483,14 @@ def _deregister(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
 def _delete_alarms(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
     cloudwatch.delete_alarms(aws.client("cloudwatch"), change.before)
     return lambda: [seen.alarm.pop(name, None) for name in change.before]
+
+
+def _delete_cron(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
+    client, name = aws.client("events"), change.tenant.names["cron"]
+    for other in events.list_targets_by_rule(client, name) or []:
+        events.remove_target(client, name, other["Id"])
+    events.delete_rule(client, name)
+    return lambda: seen.cron.pop(change.tenant.id, None)
 
 
 def _delete_service(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
@@ -496,9 +529,9 @@ MAKERS: dict[t.Any, t.Callable[..., Land]] = {
     CreateTargetGroup: _create_target_group, ModifyTargetGroup: _modify_target_group, SetTargetGroupAttributes: _set_attributes,
     SetTags: _set_tags, CreateRule: _create_rule, ModifyRule: _modify_rule, PutAlarm: _put_alarm, RegisterTaskDefinition: _register,
     CreateService: _create_service, UpdateService: _update_service, RollBackService: _roll_back, MarkVerified: _mark_verified,
-    SetScalableTarget: _set_scalable, PutScalingPolicy: _put_policy, Register: _item, DeleteRule: _delete_rule,
-    DeregisterScalableTarget: _deregister, DeleteAlarms: _delete_alarms, DeleteService: _delete_service,
-    DeleteTargetGroup: _delete_target_group, DeleteSecurityGroup: _delete_group, DeleteTopic: _delete_topic,
+    SetScalableTarget: _set_scalable, PutScalingPolicy: _put_policy, PutCron: _put_cron, Register: _item,
+    DeleteRule: _delete_rule, DeleteCron: _delete_cron, DeregisterScalableTarget: _deregister, DeleteAlarms: _delete_alarms,
+    DeleteService: _delete_service, DeleteTargetGroup: _delete_target_group, DeleteSecurityGroup: _delete_group, DeleteTopic: _delete_topic,
 }  # fmt: skip
 
 
@@ -509,6 +542,7 @@ HALVES = {
     CreateTargetGroup: (SetTargetGroupAttributes,),
     UpdateSecret: (UpdateSecret,),
     RollBackService: (RollBackService,),
+    PutCron: (PutCron,),
 }
 
 

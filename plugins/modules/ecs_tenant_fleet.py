@@ -101,7 +101,7 @@ tenants:
 from ansible_collections.bbws.platform.plugins.module_utils.aws.account import connection_argument_spec
 from ansible_collections.bbws.platform.plugins.module_utils.shell import run_module
 from ansible_collections.bbws.platform.plugins.module_utils.tenant_desired import PLATFORM_SPEC, TENANT_SPEC
-from ansible_collections.bbws.platform.plugins.module_utils.tenant_fleet import converge, of_fleet
+from ansible_collections.bbws.platform.plugins.module_utils.tenant_fleet import converge, of_fleet, plans
 
 ARGUMENT_SPEC = {
     **connection_argument_spec(),
@@ -118,6 +118,9 @@ ARGUMENT_SPEC = {
 
 def core(params, check_mode, progress):
     return converge(params, of_fleet(params), check_mode, progress)
+
+
+__all__ = ["ARGUMENT_SPEC", "core", "main", "plans"]
 
 
 def main():

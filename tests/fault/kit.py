@@ -211,7 +211,7 @@ def load(module: str) -> Any:
 
 TENANT_CLIENTS = (
     "sts", "ecs", "elbv2", "efs", "secretsmanager", "ec2", "logs", "cloudwatch", "application-autoscaling", "sns",
-    "resourcegroupstaggingapi", "dynamodb",
+    "resourcegroupstaggingapi", "dynamodb", "events",
 )  # fmt: skip
 
 

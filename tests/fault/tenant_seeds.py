@@ -30,6 +30,7 @@ def tenant(name: str, **more: Any) -> dict[str, Any]:
         "tenant": name, "hosts": [f"{name}.sit.bbws.io"], "priority": number, "uid": 20000 + number, "image": image("sit"),
         "task_role_arn": f"{role}-task", "execution_role_arn": f"{role}-execution",
         "database": {"host": "db.sit.internal", "password": PASSWORD}, "secrets": {"WORDPRESS_DB_PASSWORD": "password"}, "files": {},
+        "cron": {"role_arn": f"{role}-events"},
         "environment": {"WORDPRESS_DB_NAME": "{database_name}"}, "subscriptions": [{"protocol": "email", "endpoint": "a@example.com"}],
         "alarms": [
             {

@@ -12,7 +12,7 @@ import pytest
 from local_aws.accounts import ACCOUNTS
 from local_aws.seeds_tenants import NEWER, image
 from tests.fault import tenant_seeds
-from tests.fault.kit import Scenario, difference
+from tests.fault.kit import Run, Scenario, difference
 from tests.fault.test_matrix import HEAVY, LIGHT, LOST, PAIRS, STORMS, changes, expect, settle, storm, until
 
 SEED = f"{Path(tenant_seeds.__file__)}:start"
@@ -34,7 +34,15 @@ POINT = Scenario(
     "access-point", "efs_tenant_ap",
     {"profile": "bbws-sit", "expected_account_id": ACCOUNTS["sit"], "tenant": "files", "uid": 30001, "tags": {"Environment": "sit"}}, SEED,
 )  # fmt: skip
+#: Three tenants as one: one that is made, one that changes, one that stays.
+FLEET_OF = ("create", "change", "nothing")
+FLEET = Scenario(
+    "tenant-fleet", "ecs_tenant_fleet",
+    {**BASE, "tenants": [tenant_seeds.tenant(name, **({"image": image("sit", NEWER)} if name == "change" else {})) for name in FLEET_OF]},
+    SEED,
+)  # fmt: skip
 TENANT = [CREATE, CHANGE, ROLLBACK, BAD, ABSENT, NOTHING]
+WRITING = [CREATE, CHANGE, ROLLBACK, ABSENT, FLEET, POINT]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +71,7 @@ def some(every: list[Scenario], *quick: Scenario) -> Any:
 
 
 @pytest.mark.matrix("R1")
-@some([*TENANT, POINT], CREATE, BAD, NOTHING, POINT)
+@some([*TENANT, FLEET, POINT], CREATE, BAD, NOTHING, POINT)
 def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(one, there, tally):
     here, row = there(one), tally(one)
     reference = here.undisturbed()
@@ -76,7 +84,7 @@ def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(one, there, 
 
 
 @pytest.mark.matrix("R2")
-@some([CREATE, CHANGE, ROLLBACK, ABSENT, POINT], CREATE)
+@some(WRITING, CREATE)
 def test_a_light_storm_is_not_noticed(one, there, tally, full, seed):
     here = there(one)
     if not full:
@@ -93,7 +101,7 @@ def test_a_light_storm_is_not_noticed(one, there, tally, full, seed):
 
 @pytest.mark.matrix("R3")
 @pytest.mark.parametrize("kind", HEAVY)
-@some([CREATE, CHANGE])
+@some(WRITING)
 def test_a_heavy_storm_is_survived_or_told_in_a_sentence(one, kind, there, tally, full, seed):
     here, row = there(one), tally(one, f"{kind} {HEAVY[kind]:.0%}")
     for number in range(STORMS if full else 1):
@@ -102,7 +110,7 @@ def test_a_heavy_storm_is_survived_or_told_in_a_sentence(one, kind, there, tally
 
 
 @pytest.mark.matrix("R4")
-@some([CREATE, CHANGE, ROLLBACK, ABSENT, POINT], CREATE)
+@some([*WRITING, BAD], CREATE, FLEET)
 def test_a_write_whose_answer_is_lost_is_not_made_twice(one, there, tally, cases):
     here = there(one)
     reference = here.undisturbed()
@@ -126,7 +134,7 @@ def test_a_lost_registration_makes_one_revision(kind, there):
 
 
 @pytest.mark.matrix("R5")
-@some([CREATE], CREATE)
+@some(WRITING, CREATE)
 def test_a_write_that_never_answers_ends_in_time_with_one_object(one, there, tally, cases, full):
     here, row = there(one), tally(one)
     reference = here.undisturbed()
@@ -140,7 +148,7 @@ def test_a_write_that_never_answers_ends_in_time_with_one_object(one, there, tal
 
 
 @pytest.mark.matrix("R6")
-@some([CREATE, CHANGE, ROLLBACK, ABSENT, POINT], CREATE, ROLLBACK)
+@some([*WRITING, BAD], CREATE, ROLLBACK, POINT)
 def test_a_run_killed_at_any_call_is_finished_by_the_next(one, there, tally, cases):
     here = there(one)
     reference = here.undisturbed()
@@ -159,7 +167,7 @@ def test_a_run_killed_at_any_call_is_finished_by_the_next(one, there, tally, cas
 
 
 @pytest.mark.matrix("R7")
-@some([CREATE, CHANGE], CREATE)
+@some(WRITING, CREATE)
 def test_a_rerun_that_sees_the_past_is_put_right_by_the_one_after_it(one, there, tally, cases):
     here = there(one)
     reference = here.undisturbed()
@@ -178,7 +186,7 @@ def test_a_rerun_that_sees_the_past_is_put_right_by_the_one_after_it(one, there,
 
 
 @pytest.mark.matrix("R8")
-@some([CREATE, CHANGE, POINT], CREATE, POINT)
+@some(WRITING, CREATE, POINT)
 def test_of_two_runs_at_once_none_undoes_the_other(one, there, tally, full):
     here, row = there(one), tally(one, "two at once")
     reference = here.undisturbed()
@@ -192,7 +200,31 @@ def test_of_two_runs_at_once_none_undoes_the_other(one, there, tally, full):
 
 
 @pytest.mark.matrix("R8")
-@some([CREATE, CHANGE])
+@pytest.mark.parametrize(
+    "others",
+    [(CREATE, CHANGE), *(pytest.param(pair, marks=pytest.mark.full_matrix) for pair in ((CREATE, ROLLBACK), (ABSENT, CREATE)))],
+    ids=lambda pair: "+".join(map(str, pair)),
+)
+def test_runs_for_different_tenants_at_once_do_not_meet(others, there, tally, full):
+    here, row = there(others[0]), tally(others[0], "another tenant at once")
+    for one in others:
+        assert run_of(here, one).wait().kind == "changed"
+    apart = here.state()
+    for number in range(PAIRS if full else 1):
+        here.fresh()
+        with here.faults({"write": False, "do": "hold_after", "secs": 0.1}):
+            both = [run.wait() for run in [run_of(here, one) for one in others]]
+        for outcome in both:
+            row.ended(outcome, f"pair {number + 1}")
+        assert [outcome.kind for outcome in both] == ["changed", "changed"] and difference(here.state(), apart) == []
+
+
+def run_of(here: Any, one: Scenario) -> Run:
+    return Run(here.aws, here.module, one.params, kills=False, check=False, hasten=True)
+
+
+@pytest.mark.matrix("R8")
+@some([CREATE, CHANGE, POINT])
 def test_a_rerun_gets_along_with_a_run_that_still_works(one, there, tally, cases):
     here, row = there(one), tally(one, "orphan")
     reference = here.undisturbed()
@@ -215,4 +247,16 @@ def test_a_wait_whose_looks_fail_is_bounded_and_the_next_run_goes_on(kind, there
     with here.faults({"operation": "ecs:DescribeServices", "after": 25, "do": kind, "times": 40}):
         outcome = here.run()
     settle(here, row, reference, [outcome], f"looks {kind}")
+    row.expect()
+
+
+@pytest.mark.matrix("R11")
+def test_a_look_that_fails_all_the_time_ends_in_a_sentence_and_the_next_run_goes_on(there, tally):
+    here, row = there(POINT), tally(POINT, "looks throttled")
+    reference = here.undisturbed()
+    here.fresh()
+    with here.faults({"operation": "efs:DescribeAccessPoints", "after": 1, "do": "throttle"}):
+        outcome = here.run()
+    assert outcome.kind == "failed" and "access point" in outcome.result["msg"]
+    settle(here, row, reference, [outcome], "looks throttled")
     row.expect()

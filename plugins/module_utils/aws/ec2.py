@@ -8,18 +8,20 @@ import typing as t
 
 from .calls import read, whole, write
 
-#: That many values one filter takes.
+#: That many values one filter takes; more groups are found among all of the VPC, a thousand a page.
 BATCH = 200
 
 
 @read("read security groups of {vpc}")
-def describe_security_groups(client: t.Any, vpc: str, names: t.Sequence[str]) -> list[dict[str, t.Any]]:
-    """Those of up to two hundred names that exist in the VPC."""
-    filters = [{"Name": "group-name", "Values": list(names)}, {"Name": "vpc-id", "Values": [vpc]}]
+def describe_security_groups(client: t.Any, vpc: str, names: t.Collection[str]) -> list[dict[str, t.Any]]:
+    """Those of these names that exist in the VPC."""
+    filters: list[dict[str, t.Any]] = [{"Name": "vpc-id", "Values": [vpc]}]
+    if len(names) <= BATCH:
+        filters.append({"Name": "group-name", "Values": sorted(names)})
     found: list[dict[str, t.Any]] = []
-    for page in client.get_paginator("describe_security_groups").paginate(Filters=filters):
+    for page in client.get_paginator("describe_security_groups").paginate(Filters=filters, PaginationConfig={"PageSize": 1000}):
         found += whole(page, ("SecurityGroups",), "DescribeSecurityGroups")["SecurityGroups"]
-    return found
+    return [one for one in found if one["GroupName"] in names]
 
 
 @read("read subnets")

@@ -140,6 +140,7 @@ class Site(Lab):
             "uid": 20000 + Site.number, "image": image("sit"), **roles, "database": {"host": "db.sit.internal"},
             "environment": {"WORDPRESS_DB_HOST": "db.sit.internal", "WP_DEBUG": "false"}, "secrets": {"WORDPRESS_DB_PASSWORD": "password"},
             "files": {}, "health": {"command": ["CMD-SHELL", "curl -f http://localhost/health || exit 1"]}, "alarms": ALARMS,
+            "cron": {"role_arn": f"arn:aws:iam::{ACCOUNTS['sit']}:role/{ident}-events"},
             "subscriptions": [{"endpoint": "devops@example.com"}], "registry": {"table": "tenants-sit", "attributes": {"plan": "basic"}},
         }  # fmt: skip
         return merged(own, more)

@@ -174,7 +174,38 @@ def test_logs_topic_and_alarms_are_as_documented(site, made):
     assert site.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]["KmsMasterKeyId"] == site.platform["kms_key_id"]
 
 
-@pytest.mark.req("TEN-25", "ENV-15", "TEN-07")
+@pytest.mark.req("W-56")
+def test_wordpress_cron_is_one_scheduled_task_of_just_what_the_service_runs(site):
+    """Peer: WP-Cron runs in every task, with page views."""
+    wish = site.wish()
+    site.done(ONE, wish)
+    events, name = site.client("events"), f"{wish['tenant']}-sit-cron"
+
+    def target() -> dict[str, Any]:
+        (found,) = events.list_targets_by_rule(Rule=name)["Targets"]
+        return found
+
+    rule, runs = events.describe_rule(Name=name), site.service(wish)["taskDefinition"]
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(5 minutes)", "ENABLED")
+    assert (target()["Arn"].rpartition(":")[2], target()["RoleArn"]) == ("cluster/bbws-cluster-sit", wish["cron"]["role_arn"])
+    command = ["php", "/var/www/html/wp-cron.php"]
+    assert json.loads(target()["Input"]) == {"containerOverrides": [{"name": "wordpress", "command": command}]}
+    task = target()["EcsParameters"]
+    assert (task["TaskDefinitionArn"], task["TaskCount"], task["LaunchType"]) == (runs, 1, "FARGATE")
+    network = site.service(wish)["networkConfiguration"]["awsvpcConfiguration"]
+    assert task["NetworkConfiguration"]["awsvpcConfiguration"]["SecurityGroups"] == network["securityGroups"]
+    newer = merged(wish, {"image": image("sit", NEWER)})
+    site.done(ONE, newer)
+    assert target()["EcsParameters"]["TaskDefinitionArn"] == site.service(wish)["taskDefinition"] != runs
+    assert site.run(ONE, merged(wish, {"image": image("sit", NEWER, "crashes")}))["failed"]
+    assert target()["EcsParameters"]["TaskDefinitionArn"].endswith(":2")
+    site.done(ONE, wish | {"state": "rolled_back"})
+    assert target()["EcsParameters"]["TaskDefinitionArn"] == site.service(wish)["taskDefinition"] == runs
+    site.done(ONE, wish | {"state": "absent", "allow_disruptive": True})
+    assert name not in [one["Name"] for one in events.list_rules()["Rules"]]
+
+
+@pytest.mark.req("TEN-25", "ENV-15", "TEN-07", "W-48")
 def test_the_tenant_is_registered_and_everything_is_tagged(site, made):
     wish = made[0]
     item = site.client("dynamodb").get_item(TableName="tenants-sit", Key={"tenant_id": {"S": wish["tenant"]}})["Item"]
@@ -210,7 +241,8 @@ def test_each_thing_is_made_after_what_it_names(made):
 # --- every field -------------------------------------------------------------------------------------------------------------------
 
 #: What is wished differently, each field with the path that the diff must name; writes besides the tag of what was verified.
-DEPLOY = ["RegisterTaskDefinition", "UpdateService"]
+ROLE = "arn:aws:iam::815856636111:role/ecsInfrastructureRole"
+DEPLOY = ["RegisterTaskDefinition", "UpdateService", "PutTargets", "PutRule"]
 CONTAINER, DEPLOYMENT = "containerDefinitions.wordpress", "deploymentConfiguration"
 FIELDS: dict[str, tuple[dict[str, Any], set[str], list[str]]] = {
     "container": (
@@ -232,8 +264,12 @@ FIELDS: dict[str, tuple[dict[str, Any], set[str], list[str]]] = {
         {
             "cpu": 512, "memory": 1024, "architecture": "ARM64", "ephemeral_storage": 30,
             "execution_role_arn": "arn:aws:iam::815856636111:role/other", "task_role_arn": "arn:aws:iam::815856636111:role/other",
+            "pid_mode": "task", "proxy_configuration": {"type": "APPMESH", "containerName": "wordpress", "properties": []},
         },
-        {"cpu", "memory", "executionRoleArn", "taskRoleArn", "runtimePlatform.cpuArchitecture", "ephemeralStorage.sizeInGiB"},
+        {
+            "cpu", "memory", "executionRoleArn", "taskRoleArn", "runtimePlatform.cpuArchitecture", "ephemeralStorage.sizeInGiB", "pidMode",
+            "proxyConfiguration.type",
+        },
         DEPLOY,
     ),
     "service": (
@@ -248,6 +284,15 @@ FIELDS: dict[str, tuple[dict[str, Any], set[str], list[str]]] = {
             f"{DEPLOYMENT}.deploymentCircuitBreaker.enable", f"{DEPLOYMENT}.deploymentCircuitBreaker.rollback", "enableExecuteCommand",
             "enableECSManagedTags", "propagateTags", "availabilityZoneRebalancing",
         },
+        ["UpdateService"],
+    ),
+    "registries, connect, volumes": (
+        {
+            "service_registries": [{"registryArn": "arn:aws:servicediscovery:af-south-1:815856636111:service/srv-1"}],
+            "service_connect": {"enabled": True, "namespace": "bbws", "services": []},
+            "volume_configurations": [{"name": "scratch", "managedEBSVolume": {"roleArn": ROLE, "sizeInGiB": 5}}],
+        },
+        {"serviceRegistries", "serviceConnectConfiguration.enabled", "volumeConfigurations.scratch.managedEBSVolume.sizeInGiB"},
         ["UpdateService"],
     ),
     "grace period alone": ({"grace_period": 240}, {"healthCheckGracePeriodSeconds"}, ["UpdateService"]),
@@ -265,6 +310,11 @@ FIELDS: dict[str, tuple[dict[str, Any], set[str], list[str]]] = {
         ["ModifyRule", "RegisterScalableTarget", "PutScalingPolicy", "PutRetentionPolicy", "UpdateItem"],
     ),
     "database address": ({"database": {"host": "db2.sit.internal"}}, {"host"}, ["PutSecretValue", "TagResource", "UpdateService"]),
+    "scheduled task": (
+        {"cron": {"schedule": "rate(1 hour)", "command": ["wp", "cron", "event", "run", "--all"]}},
+        {"ScheduleExpression", "target.Input"},
+        ["PutTargets", "PutRule"],
+    ),
     "tag": ({"tags": {"CostCentre": "7"}}, {"CostCentre"}, ["AddTags", "CreateTags", *["TagResource"] * 5]),
 }  # fmt: skip
 
@@ -488,6 +538,7 @@ FOREIGN: dict[str, Any] = {
     "target group": lambda site, name: site.client("elbv2").create_target_group(
         Name=f"{name}-sit-tg", Protocol="HTTP", Port=80, VpcId=site.platform["vpc_id"], TargetType="ip"
     ),
+    "rule": lambda site, name: site.client("events").put_rule(Name=f"{name}-sit-cron", ScheduleExpression="rate(1 day)"),
 }
 
 
@@ -550,6 +601,13 @@ LOST: dict[str, tuple[Any, str]] = {
         lambda site, wish: site.client("sns").delete_topic(TopicArn=f"arn:aws:sns:af-south-1:815856636111:{wish['tenant']}-sit-alerts"),
         "CreateTopic",
     ),
+    "schedule that was switched off": (lambda site, wish: site.client("events").disable_rule(Name=f"{wish['tenant']}-sit-cron"), "PutCron"),
+    "second scheduled task": (
+        lambda site, wish: site.client("events").put_targets(
+            Rule=f"{wish['tenant']}-sit-cron", Targets=[{"Id": "other", "Arn": "arn:aws:lambda:af-south-1:815856636111:function:x"}]
+        ),
+        "PutCron",
+    ),
     "access point": (
         lambda site, wish: (
             site.client("efs").delete_access_point(
@@ -608,5 +666,6 @@ def test_the_documented_actions_are_those_that_are_needed(site):
     run(wish | {"state": "absent", "allow_disruptive": True})
     site.run("ecs_tenant_fleet", site.platform | {"tenants": [site.tenant(), site.tenant()]})
     used |= site.actions
-    implied = {"iam:PassRole", "ecs:DeregisterTaskDefinition"}  # without a call of its own; only of concurrent runs
+    # without a call of their own; only of concurrent runs
+    implied = {"iam:PassRole", "events:TagResource", "ecs:DeregisterTaskDefinition"}
     assert used == documented(ONE) - implied

@@ -7,7 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.bbws.platform.plugins.module_utils import shell
+from ansible_collections.bbws.platform.plugins.modules import ecs_tenant_fleet
 
+from local_aws.accounts import ACCOUNTS
 from local_aws.seeds_tenants import NEWER, image
 from tests.unit.tenant.conftest import Site, merged
 
@@ -38,6 +41,14 @@ def test_a_fleet_with_nothing_to_do_takes_less_than_two_requests_a_tenant(site, 
     """Twelve tenants: the lists cost what they cost for a hundred."""
     site.done(MANY, many(site, fleet))
     assert len(site.calls) <= 18, [call["operation"] for call in site.calls]
+
+
+@pytest.mark.req("W-56")
+def test_the_target_of_a_scheduled_task_is_known_by_the_description_of_its_rule(site, fleet):
+    site.done(MANY, many(site, fleet))
+    assert "ListTargetsByRule" not in [call["operation"] for call in site.calls]
+    wish = [merged(fleet[0], {"cron": {"command": ["wp", "cron", "event", "run", "--all"]}}), *fleet[1:]]
+    assert [one["action"] for one in site.done(MANY, many(site, wish), check=True)["changes"]] == ["PutCron"]
 
 
 def test_defaults_are_joined_with_each_tenants_own(site):
@@ -159,6 +170,8 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "environment name": ({"environment_name": "SIT"}, ("environment_name",)),
     "unknown option": ({"desired": 3}, ("desired",)),
     "unknown nested option": ({"scaling": {"minimum": 1}}, ("minimum",)),
+    "schedule": ({"cron": {"schedule": "every day"}}, ("cron.schedule", "rate(5 minutes)")),
+    "role of the schedule": ({"cron": {"role_arn": "events"}}, ("cron.role_arn", "'events'")),
     "number as a word": ({"priority": "first"}, ("priority",)),
 }  # fmt: skip
 
@@ -183,3 +196,25 @@ def test_the_platform_is_found_by_the_names_of_the_inventory(site):
 def test_an_image_by_tag_is_taken_where_it_may_change(site):
     check = site.done(ONE, site.wish(image="wordpress:6.8") | {"allow_mutable_image": True}, check=True)
     assert check["changed"]
+
+
+@pytest.mark.req("ENV-03", "GATE-20")
+def test_fleets_of_one_platform_are_looked_at_together_and_told_what_each_would_be_told(site, fleet):
+    """As plans_info asks for the hosts of a play: one look for all, and for each what its own task tells in check mode."""
+    base = {"profile": "bbws-sit", "expected_account_id": ACCOUNTS["sit"]}
+    hosts = [
+        many(site, fleet[:1]), many(site, fleet[1:3]), many(site, [merged(fleet[3], {"retention_days": 30})]), many(site, [site.tenant()]),
+        many(site, [merged(fleet[4], {"priority": fleet[5]["priority"]})]), many(site, [merged(fleet[6], {"cpu": 7})]),
+        many(site, fleet[7:8], cluster="nowhere"), many(site, [{"tenant": fleet[8]["tenant"], "hots": []}]),
+        many(site, fleet[9:10], state="rolled_back"), many(site, fleet[10:11], expected_account_id=ACCOUNTS["prod"]),
+    ]  # fmt: skip
+    alone = [site.run(MANY, one, check=True) for one in hosts]
+    site.aws.clear_journal()
+    together = shell.plan_in_worker(MANY, ecs_tenant_fleet, [base | one for one in hosts])
+    journal = site.aws.journal(sts=False)
+    assert together == alone
+    assert [bool(one.get("failed")) for one in together] == [False] * 4 + [True] * 6
+    assert [bool(one.get("changes")) for one in together[:4]] == [False, False, True, True]
+    assert not any(call["write"] for call in journal)
+    # the platform of most, another cluster, another state: three looks, whatever the number of hosts
+    assert [call["operation"] for call in journal].count("DescribeAccessPoints") == 3

@@ -141,6 +141,22 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "state": ({"state": "gone"}, "state"),
     "mismatch": ({"on_mismatch": "delete"}, "on_mismatch"),
     "unknown option": ({"user_id": 3}, "user_id"),
+    "hyphen at the end": ({"tenant": "site-"}, "'site-'"),
+    "digit first": ({"tenant": "1site"}, "'1site'"),
+    "dots": ({"tenant": "../other"}, "'../other'"),
+    "letters of another script": ({"tenant": "münchen"}, "'münchen'"),
+    "path out of the root": ({"path": "/tenant-a//b"}, "'/tenant-a//b'"),
+    "path with a slash at its end": ({"path": "/tenant-a/"}, "'/tenant-a/'"),
+    "path with a wildcard": ({"path": "/tenant-*"}, "'/tenant-*'"),
+    "no permissions for octal": ({"permissions": "75"}, "'75'"),
+    "five digits": ({"permissions": "00755"}, "'00755'"),
+    "group too large": ({"gid": 4294967296}, "4294967295"),
+    "file system's ARN": (
+        {"file_system_id": "arn:aws:elasticfilesystem:af-south-1:815856636111:file-system/fs-01234567"},
+        "file_system_id",
+    ),
+    "account as a name": ({"expected_account_id": "sit"}, "12 digits"),
+    "waiting for a word": ({"wait_timeout": "long"}, "wait_timeout"),
 }
 
 

@@ -12,7 +12,9 @@ CLUSTER, SERVICE = "bbws-cluster-sit", "aupairhive-wordpress"
 session = boto3.Session(profile_name="bbws-sit")
 ecs = session.client("ecs")
 services = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
+events = session.client("events")
 found = {
+    "schedules": [[one["Name"], one["State"], one["ScheduleExpression"]] for one in events.list_rules()["Rules"]],
     "services": ecs.list_services(cluster=CLUSTER)["serviceArns"],
     "secrets": [one["Name"] for one in session.client("secretsmanager").list_secrets()["SecretList"]],
 }
@@ -21,7 +23,13 @@ if found["services"]:
     health = session.client("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
     points = session.client("efs").describe_access_points()["AccessPoints"]
     logs = session.client("logs").describe_log_groups(logGroupNamePrefix="/ecs/aupairhive-sit")["logGroups"]
+    (target,) = events.list_targets_by_rule(Rule="aupairhive-sit-cron")["Targets"]
+    (container,) = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]["containerDefinitions"]
+    (setting,) = [one["value"] for one in container["environment"] if one["name"] == "WORDPRESS_CONFIG_EXTRA"]
     found |= {
+        "scheduled": [target["EcsParameters"]["TaskDefinitionArn"] == service["taskDefinition"], target["EcsParameters"]["TaskCount"]],
+        "wordpress": [text in setting for text in ("HTTP_X_FORWARDED_PROTO", "define('DISABLE_WP_CRON', true)")],
+        "mounts": [one["containerPath"] for one in container["mountPoints"]],
         "status": [service["status"], service["launchType"], service["deployments"][0]["rolloutState"]],
         "tasks": [service["desiredCount"], service["runningCount"], len(ecs.list_tasks(cluster=CLUSTER, serviceName=SERVICE)["taskArns"])],
         "revision": int(service["taskDefinition"].rpartition(":")[2]),
