@@ -56,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
     command("seeds", _seeds, "List the states it can start in.")
     command("signatures", _signatures, "Print the table of moto's methods that the extensions override, as JSON.")
-    serve = command("serve", _serve, None, "seed", "state")
-    serve.add_argument("--attached", action="store_true")
+    command("serve", _serve, None, "seed", "state")
+    command("nursery", _nursery, None)
     return parser
 
 
@@ -85,7 +85,7 @@ def _start(args: argparse.Namespace) -> int:
     if about:
         print(f"A local AWS with the seed {about['seed']} already runs at {about['url']}.", file=sys.stderr)
     else:
-        spawn(args.seed, args.metrics_delay, args.state_dir, attached=False)
+        spawn(args.seed, args.metrics_delay, args.state_dir)
     print(_exports(args.state_dir))
     return 0
 
@@ -139,10 +139,17 @@ def _serve(args: argparse.Namespace) -> int:
     from local_aws import template
 
     try:
-        template.run(args.seed, args.metrics_delay, args.state_dir, args.attached)
+        template.run(args.seed, args.metrics_delay, args.state_dir, attached=False)
     except LookupError as error:
         print(error.args[0], file=sys.stderr)
         return 2
+    return 0
+
+
+def _nursery(args: argparse.Namespace) -> int:
+    from local_aws import nursery
+
+    nursery.serve()
     return 0
 
 

@@ -14,10 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.parse import urlencode, urlsplit
 
-from local_aws import accounts
+from local_aws import accounts, nursery
 from local_aws.accounts import REGION
 
 ROOT = Path(__file__).parent.parent
@@ -27,27 +27,24 @@ class Failed(Exception):
     """The local AWS did not start; the message says why."""
 
 
-def spawn(seed: str, metrics_delay: float, state_dir: Path, attached: bool) -> subprocess.Popen[str]:
-    """Start a server and wait until it can be used. Raises `Failed`.
-
-    An `attached` one ends when its standard input is closed, so it can't outlive its owner.
-    """
+def spawn(seed: str, metrics_delay: float, state_dir: Path) -> None:
+    """Start a server that outlives this process, and wait until it can be used. Raises `Failed`."""
     command = [sys.executable, "-m", "local_aws", "serve", "--seed", seed, "--metrics-delay", str(metrics_delay)]
     environ = clean_environment()
     process = subprocess.Popen(
-        [*command, "--state-dir", str(state_dir), *(["--attached"] if attached else [])],
-        stdin=subprocess.PIPE if attached else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True,
+        [*command, "--state-dir", str(state_dir)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))},
     )  # fmt: skip
-    # The server turns its output to its log once it has printed its address.
     assert process.stdout and process.stderr
-    if not process.stdout.readline():
-        words = process.communicate()[1]
-        raise Failed(words.strip() or "The local AWS ended without a word.")
-    process.stdout.close()
-    process.stderr.close()
-    return process
+    with process.stdout, process.stderr:
+        _await_address(process.stdout, process.stderr)
+
+
+def _await_address(stdout: IO[str], stderr: IO[str]) -> None:
+    """The server turns its output to its log once it has printed its address."""
+    if not stdout.readline():
+        raise Failed(stderr.read().strip() or "The local AWS ended without a word.")
 
 
 def clean_environment() -> dict[str, str]:
@@ -100,10 +97,11 @@ class LocalAWS(Remote):
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self.state_dir = self._given_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
-            process = spawn(self._seed, self._metrics_delay, self.state_dir, attached=True)
-            stack.callback(process.wait)
-            assert process.stdin
-            stack.callback(process.stdin.close)
+            given = {"seed": self._seed, "metrics_delay": self._metrics_delay, "state_dir": str(self.state_dir)}
+            child = nursery.NURSERY.bear(clean_environment(), **given)
+            stack.callback(child.wait)
+            stack.callback(child.stdin.close)
+            _await_address(child.stdout, child.stderr)
             super().__init__(read_state(self.state_dir)["url"])
             self._stack = stack.pop_all()
         return self
