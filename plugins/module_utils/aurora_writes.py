@@ -244,7 +244,8 @@ def _ask(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     """
     aws.notes.setdefault("asked", aws.clock.now())
     verb = "failing over" if isinstance(change, Failover) else "switching over"
-    aws.progress(f"{verb} {want.name} to {want.cluster} in {want.region}" + (f", behind by {seen.lag}" if seen.lag else ""))
+    behind = "" if seen.lag is None else f", behind by {seen.lag}" if seen.lag.known else f"; how far it is behind is {seen.lag}"
+    aws.progress(f"{verb} {want.name} to {want.cluster} in {want.region}{behind}")
     for attempt in range(ASKS):
         try:
             if isinstance(change, Failover):
