@@ -24,6 +24,7 @@ from .aurora_plan import (
     SetParameters,
     Switchover,
     TagResource,
+    expect_same,
     plan,
 )
 from .aurora_read import observe
@@ -247,6 +248,8 @@ def _ask(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     behind = "" if seen.lag is None else f", behind by {seen.lag}" if seen.lag.known else f"; how far it is behind is {seen.lag}"
     aws.progress(f"{verb} {want.name} to {want.cluster} in {want.region}{behind}")
     for attempt in range(ASKS):
+        if _moved(aws, want, change):
+            return seen
         try:
             if isinstance(change, Failover):
                 rds.failover_global_cluster(aws.client("rds", once=True), want.name, want.arn)
@@ -263,6 +266,20 @@ def _ask(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
                 raise
             aws.clock.pause(0.5 * 2.0**attempt)
     return seen
+
+
+def _moved(aws: t.Any, want: Desired, change: t.Any) -> bool:
+    """Look once more right before asking, as AWS takes no condition: what was planned may be overtaken by another run.
+
+    True when the wanted change is under way or done already.
+    """
+    found = aurora_read.database(aws.client("rds"), want.name)
+    writer = found.writer if found else None
+    if found is None or writer is None or (writer.arn not in (change.before, want.arn) and found.idle):
+        raise Refused(f"Somebody else changed {want.name} meanwhile: {found or 'it is gone'}. Look who writes, then run this again.")
+    if found.operation is not None:
+        expect_same(want, found.operation)
+    return writer.arn == want.arn or found.operation is not None
 
 
 def _heard(aws: t.Any, want: Desired, patience: float) -> bool | None:
