@@ -415,7 +415,6 @@ def test_an_instance_of_another_class_is_told_and_left_alone(database):
 
 
 @BOTH
-@pytest.mark.req("DR-13")
 def test_who_lost_the_lock_asks_for_no_writer(database):
     """Nobody holds it, so a promotion may be under way by now."""
     fence = {"table_name": "bbws-promotions-prod", "lock": "prod", "promotion": "prod-0-1", "token": 1, "region": REGION}
