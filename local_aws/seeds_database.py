@@ -10,6 +10,7 @@ from local_aws import clock, later
 from local_aws.accounts import ACCOUNTS, REGION
 from local_aws.global_databases import databases
 from local_aws.seeds import Seeding, seed
+from local_aws.seeds_promotion import create_tables
 
 DR_REGION = "eu-west-1"
 GLOBAL = "bbws-aurora-global"
@@ -53,6 +54,7 @@ def settle() -> None:
 
 @seed("database", "PROD has its Aurora cluster with two instances; the DR region has a network and a key, and there is no global database.")
 def database(aws: Seeding) -> None:
+    create_tables()
     groups = _surroundings(aws, REGION, PRIMARY)
     _surroundings(aws, DR_REGION, SECONDARY)
     rds = aws.client("rds", "prod")
@@ -106,5 +108,10 @@ def global_database(aws: Seeding) -> None:
     )  # fmt: skip
     settle()
     _instances(other, SECONDARY, 1)
+    measured()
+
+
+def measured() -> None:
+    """Let CloudWatch know the lag of all members for the last hour."""
     for member in databases(ACCOUNTS["prod"])[GLOBAL].members:
         member.told = clock.now() - HISTORY

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import os
+import shlex
 import subprocess
 import sys
 from typing import NamedTuple
@@ -33,22 +36,31 @@ class Act(NamedTuple):
     before: str = ""
 
 
+INCIDENT = ["-e", "incident=INC-1234"]
+#: A window that opens the day after tomorrow, whenever this is run.
+CLOSED = json.dumps({"database_global_windows": [
+    {"day": f"{dt.datetime.now(dt.UTC) + dt.timedelta(days=2):%A}".lower(), "start": "06:00", "end": "10:00", "timezone": "UTC"}
+]})  # fmt: skip
+
 ACTS = [
     Act("PROD has one cluster in the primary region. It becomes a global database with a complete secondary in the DR region.",
         PRESENT, [], 0, [], REGION, []),
-    Act("Planned: the other region shall write, nothing may be lost. The playbook finds who writes.",
-        "playbooks/database_switchover.yml", [], 0, ["instead of af-south-1", "RTO 3600 s: met"], DR_REGION, ["SwitchoverGlobalCluster"]),
+    Act("Planned: the other region shall write, nothing may be lost. Outside its window that is refused.",
+        "playbooks/database_switchover.yml", ["-e", CLOSED], 2, ["waits for its own window"], REGION, []),
+    Act("For an incident it doesn't wait. The playbook finds who writes, and takes the lock that promotions take.",
+        "playbooks/database_switchover.yml", INCIDENT, 0, ["instead of af-south-1", "RTO 3600 s: met"], DR_REGION,
+        ["SwitchoverGlobalCluster"]),
     Act("The same command with that region named: it writes already, so nothing is asked for.",
         "playbooks/database_switchover.yml", ["-e", "target=prod_eu_west_1"], 0, ["writes already"], DR_REGION, []),
     Act("And back.",
-        "playbooks/database_failback.yml", [], 0, ["instead of eu-west-1"], REGION, ["SwitchoverGlobalCluster"]),
+        "playbooks/database_failback.yml", INCIDENT, 0, ["instead of eu-west-1"], REGION, ["SwitchoverGlobalCluster"]),
     Act("The primary region dies: every endpoint of it, STS included. A failover that doesn't say that data may be lost is refused.",
         "playbooks/database_failover.yml", ["-e", "target=prod_eu_west_1"], 2, ["set allow_data_loss to true"], REGION, [], before="off"),
     Act("With the consent it is done, from the DR region alone.",
         "playbooks/database_failover.yml", ["-e", "target=prod_eu_west_1", "-e", "allow_data_loss=true"], 0,
         ["instead of af-south-1", "s behind (limit 900", "RTO 3600 s: met"], DR_REGION, ["FailoverGlobalCluster"]),
     Act("The region comes back, AWS adds the old primary as a secondary, and the database goes home without loss.",
-        "playbooks/database_failback.yml", [], 0, ["instead of eu-west-1"], REGION, ["SwitchoverGlobalCluster"], before="on"),
+        "playbooks/database_failback.yml", INCIDENT, 0, ["instead of eu-west-1"], REGION, ["SwitchoverGlobalCluster"], before="on"),
 ]  # fmt: skip
 
 
@@ -65,7 +77,7 @@ def prepare(aws: LocalAWS, before: str) -> None:
 def show(aws: LocalAWS, act: Act) -> list[str]:
     """Run one act; returns what isn't as it must be."""
     command = ["ansible-playbook", act.playbook, "-i", "inventories/prod", *act.arguments]
-    print(f"\n=== {act.story}\n    {' '.join(command)}\n", flush=True)
+    print(f"\n=== {act.story}\n    {shlex.join(command)}\n", flush=True)
     prepare(aws, act.before)
     aws.clear_journal()
     run = subprocess.run(command, env=aws.environ, stdout=subprocess.PIPE, text=True, check=False)

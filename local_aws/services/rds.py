@@ -306,9 +306,10 @@ def dump(account: str, region: str) -> dict[str, Any]:
         members = {split(one.pop("DBClusterArn"))[1:]: one for one in told["GlobalClusterMembers"]}
         for one in members.values():
             one["Readers"] = sorted(one["Readers"])
-        kept = ("Status", "Engine", "EngineVersion", "StorageEncrypted", "DeletionProtection", "FailoverState", "TagList")
+        kept = ("Status", "Engine", "EngineVersion", "StorageEncrypted", "DeletionProtection", "FailoverState")
         found["global_clusters"][database.name] = {
             **{name: told.get(name) for name in kept},
+            "tags": _pairs(database.tags),
             "members": {"/".join(place): one for place, one in members.items()},
         }
     for name, backend in rds_backends[account].items():
@@ -329,7 +330,11 @@ def _cluster_told(cluster: DBCluster) -> dict[str, Any]:
     names = (
         "status", "engine", "engine_version", "storage_encrypted", "deletion_protection", "backup_retention_period",
         "preferred_backup_window", "enabled_cloudwatch_logs_exports", "db_subnet_group_name", "parameter_group", "master_username",
-        "copy_tags_to_snapshot",
+        "copy_tags_to_snapshot", "vpc_security_group_ids",
     )  # fmt: skip
     told = {name: getattr(cluster, name) for name in names}
-    return {**told, "tags": sorted((tag["Key"], tag["Value"]) for tag in cluster.tags)}
+    return {**told, "tags": _pairs(cluster.tags)}
+
+
+def _pairs(tags: list[dict[str, str]]) -> list[tuple[str, str]]:
+    return sorted((tag["Key"], tag["Value"]) for tag in tags)

@@ -166,6 +166,9 @@ class Cluster:
     reader_endpoint: str | None = None
     global_cluster: str | None = None
 
+    def __str__(self) -> str:
+        return f"cluster {self.arn.rpartition(':')[2]} is {self.status}"
+
 
 @dataclass(frozen=True)
 class Instance:

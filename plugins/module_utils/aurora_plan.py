@@ -289,7 +289,7 @@ def _written(want: Desired, seen: Seen, database: Database) -> list[Change]:
     target, writer, operation = _member(want, database), database.writer, database.operation
     awaited = AwaitWriter(f"writer of {want.name}", None, want.arn)
     if operation is not None:  # also while the target still writes: somebody may be moving that away
-        _expect_same(want, operation)
+        expect_same(want, operation)
         return [awaited]
     if target.writer:
         return [] if database.idle else [awaited]
@@ -310,7 +310,7 @@ def _member(want: Desired, database: Database) -> Member:
     return found
 
 
-def _expect_same(want: Desired, operation: Operation) -> None:
+def expect_same(want: Desired, operation: Operation) -> None:
     """An operation under way is ours if it brings about what is wanted, without losing more than is allowed."""
     if operation.status == "cancelling":
         raise Refused(f"Global cluster {want.name} is taking back {operation}: wait for its end, then run this again.")

@@ -14,6 +14,9 @@ from .aws.account import together
 #: Seconds; the lag is looked up that far back, to tell at least when it was last known.
 LOOK_BACK = 10800
 MINUTE = 60
+#: How far the copy of the volume is behind, and the newest transaction in it:
+#: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html
+LAGS = ("AuroraGlobalDBReplicationLag", "AuroraGlobalDBRPOLag")
 
 
 def database(client: t.Any, name: str) -> Database | None:
@@ -160,11 +163,14 @@ def judged(points: t.Mapping[int, float], now: float) -> Lag:
 
 
 def lag_points(aws: t.Any, region: str, name: str, writer: Member | None, since: float, once: bool = False) -> dict[int, float]:
-    """The worst lag of each minute in milliseconds; AWS has it by cluster, and by cluster and source region."""
+    """The worst lag of each minute in milliseconds; AWS has it by cluster, and by cluster and source region.
+
+    Not every engine and version has the second metric; what isn't measured has no datapoint, and the first one decides.
+    """
     sets: list[list[tuple[str, str]]] = [[("DBClusterIdentifier", name)]]
     if writer is not None:
         sets.append([("DBClusterIdentifier", name), ("SourceRegion", writer.region)])
-    series = [("AuroraGlobalDBReplicationLag", "Maximum", dimensions) for dimensions in sets]
+    series = [(metric, "Maximum", dimensions) for metric in LAGS for dimensions in sets]
     now = aws.clock.now()
     found: dict[int, float] = {}
     client = aws.client("cloudwatch", region, once=once)

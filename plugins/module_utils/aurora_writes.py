@@ -24,6 +24,7 @@ from .aurora_plan import (
     SetParameters,
     Switchover,
     TagResource,
+    expect_same,
     plan,
 )
 from .aurora_read import observe
@@ -82,12 +83,12 @@ def _listed(tags: t.Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": name, "Value": value} for name, value in sorted(tags.items())]
 
 
-def _create_global(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
+def _create_global(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> None:
+    """Whoever needs it available waits for that: a wait that fails must not hide that it was made."""
     source = change.after["source"]
     aws.progress(f"making global cluster {want.name} from {source}")
     protected = want.settings.deletion_protection is not False
     rds.create_global_cluster(aws.client("rds", source.split(":")[3]), want.name, source, protected, _listed(change.after["tags"]))
-    return replace(seen, database=_await_global(aws, want))
 
 
 def _await_global(aws: t.Any, want: Desired) -> Database:
@@ -152,7 +153,7 @@ def _attach(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     }
     aws.progress(f"attaching cluster {want.cluster} in {want.region}")
     rds.create_db_cluster(aws.client("rds"), want.cluster, {name: value for name, value in given.items() if value is not None})
-    return replace(seen, cluster=_await_cluster(aws, want))
+    return seen
 
 
 def _await_cluster(aws: t.Any, want: Desired) -> t.Any:
@@ -244,8 +245,11 @@ def _ask(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     """
     aws.notes.setdefault("asked", aws.clock.now())
     verb = "failing over" if isinstance(change, Failover) else "switching over"
-    aws.progress(f"{verb} {want.name} to {want.cluster} in {want.region}" + (f", behind by {seen.lag}" if seen.lag else ""))
+    behind = "" if seen.lag is None else f", behind by {seen.lag}" if seen.lag.known else f"; how far it is behind is {seen.lag}"
+    aws.progress(f"{verb} {want.name} to {want.cluster} in {want.region}{behind}")
     for attempt in range(ASKS):
+        if _moved(aws, want, change):
+            return seen
         try:
             if isinstance(change, Failover):
                 rds.failover_global_cluster(aws.client("rds", once=True), want.name, want.arn)
@@ -262,6 +266,20 @@ def _ask(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
                 raise
             aws.clock.pause(0.5 * 2.0**attempt)
     return seen
+
+
+def _moved(aws: t.Any, want: Desired, change: t.Any) -> bool:
+    """Look once more right before asking, as AWS takes no condition: what was planned may be overtaken by another run.
+
+    True when the wanted change is under way or done already.
+    """
+    found = aurora_read.database(aws.client("rds"), want.name)
+    writer = found.writer if found else None
+    if found is None or writer is None or (writer.arn not in (change.before, want.arn) and found.idle):
+        raise Refused(f"Somebody else changed {want.name} meanwhile: {found or 'it is gone'}. Look who writes, then run this again.")
+    if found.operation is not None:
+        expect_same(want, found.operation)
+    return writer.arn == want.arn or found.operation is not None
 
 
 def _heard(aws: t.Any, want: Desired, patience: float) -> bool | None:
@@ -399,4 +417,17 @@ def result(aws: t.Any, want: Desired, seen: Seen) -> dict[str, t.Any]:
     }  # fmt: skip
     if want.state == "detached":
         told["warnings"] = [f"Cluster {want.cluster} can't rejoin {want.name}: a region gets a secondary again only as a new cluster."]
+    elif want.state == "present":
+        told["warnings"] = [*_other_classes(want, seen)]
     return told
+
+
+def _other_classes(want: Desired, seen: Seen) -> t.Iterator[str]:
+    """Instances that aren't of the declared class: told and not changed, since that restarts them."""
+    wanted = want.settings.instance_class
+    for instance in seen.instances:
+        if wanted not in (None, instance.instance_class):
+            yield (
+                f"Instance {instance.name} is of class {instance.instance_class}, not {wanted}: it keeps its class, because a change "
+                "restarts it; change it yourself in a maintenance window, or correct instance_class."
+            )

@@ -75,7 +75,7 @@ options:
     type: dict
     default: {}
   instance_class:
-    description: Class of new instances; existing ones keep theirs.
+    description: Class of new instances. Existing ones keep theirs, as a change restarts them; a warning names those of another class.
     type: str
   instance_count:
     description: Instances that the cluster must have at least; none is removed.
@@ -122,6 +122,7 @@ options:
   max_lag:
     description:
       - Seconds that the target may be behind by the newest datapoint; more is refused. Required with O(state=failed_over).
+      - C(AuroraGlobalDBReplicationLag) and, where the engine measures it, C(AuroraGlobalDBRPOLag); the worse of the two counts.
       - With O(state=switched_over) it limits how long AWS has to catch up; an unknown lag isn't refused there, as nothing can be lost.
     type: float
   confirm:

@@ -49,11 +49,24 @@ def lambda_scenarios(aws: Any) -> None:
 
 #: A cluster that isn't global yet.
 LONE = "lone"
+#: A third member, towards which somebody else may want to move the writer.
+THIRD_REGION, THIRD = "eu-central-1", "bbws-aurora-prod-third"
 
 
 def aurora_scenarios(aws: Any) -> None:
-    """The seed of the database's scenarios: a global database, and beside it a cluster to make another one of."""
+    """The seed of the database's scenarios: a global database of three regions, and beside it a cluster to make another one of."""
     seeds_database.global_database(aws)
+    third = aws.client("rds", "prod", THIRD_REGION)
+    third.create_db_cluster(
+        DBClusterIdentifier=THIRD, Engine="aurora-mysql", GlobalClusterIdentifier=seeds_database.GLOBAL,
+        KmsKeyId=aws.client("kms", "prod", THIRD_REGION).create_key()["KeyMetadata"]["Arn"],
+    )  # fmt: skip
+    seeds_database.settle()
+    third.create_db_instance(
+        DBInstanceIdentifier=f"{THIRD}-1", DBClusterIdentifier=THIRD, Engine="aurora-mysql", DBInstanceClass="db.r6g.large"
+    )
+    seeds_database.settle()
+    seeds_database.measured()
     rds = aws.client("rds", "prod")
     rds.create_db_cluster(
         DBClusterIdentifier=LONE, Engine="aurora-mysql", EngineVersion=seeds_database.VERSION, MasterUsername="admin",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.accounts import ACCOUNTS, REGION
-from local_aws.seeds_database import DR_REGION, GLOBAL, SECONDARY, arn, key
+from local_aws.seeds_database import DR_REGION, GLOBAL, PRIMARY, SECONDARY, arn, key
 from tests.fault import kit, seeds
 from tests.fault.kit import Scenario, difference
 from tests.fault.test_matrix import HEAVY, LIGHT, LOST, expect, storm, until
@@ -40,6 +40,18 @@ SWITCH = Scenario("switched_over", "aurora_global", {**THERE, "state": "switched
 FAIL = Scenario("failed_over", "aurora_global", {**THERE, "state": "failed_over", "allow_data_loss": True, "max_lag": 900}, SEED)
 DETACH = Scenario("detached", "aurora_global", {**THERE, "state": "detached", "confirm": SECONDARY}, SEED)
 PRESENT = Scenario("present", "aurora_global", ATTACH, SEED)
+ELSEWHERE = {**THERE, "region": seeds.THIRD_REGION, "db_cluster_identifier": seeds.THIRD}
+#: What another operator may want at the same time: the writer in a third region, by either verb, or back where it was.
+OPPOSITE = (
+    Scenario("switched_over elsewhere", "aurora_global", {**ELSEWHERE, "state": "switched_over"}, SEED),
+    Scenario(
+        "failed_over elsewhere", "aurora_global", {**ELSEWHERE, "state": "failed_over", "allow_data_loss": True, "max_lag": 900}, SEED
+    ),
+    Scenario(
+        "switched_over back", "aurora_global",
+        {**THERE, "region": REGION, "db_cluster_identifier": PRIMARY, "state": "switched_over"}, SEED,
+    ),
+)  # fmt: skip
 VERBS = {"SwitchoverGlobalCluster", "FailoverGlobalCluster"}
 KILLS = ("kill_before", "kill_after")
 
@@ -70,13 +82,20 @@ def asked(here):
     return found, [call for call in found if call["status"] == 200]
 
 
+def goal(scenario):
+    return f"{scenario.params['region']}/{scenario.params['db_cluster_identifier']}"
+
+
+def members(here):
+    return here.state()["prod"]["rds"]["global_clusters"][GLOBAL]["members"]
+
+
 def never_two_writers(here, label):
     """AWS began one change of the writer at most, nothing was asked after it, and one member writes."""
     sent, begun = asked(here)
     assert len(begun) <= 1, f"{label}: {begun}"
     assert not begun or sent[-1] is begun[0], f"{label}: asked again after AWS had begun"
-    members = here.state()["prod"]["rds"]["global_clusters"][GLOBAL]["members"].values()
-    assert sum(member["IsWriter"] for member in members) == 1, label
+    assert sum(member["IsWriter"] for member in members(here).values()) == 1, label
 
 
 @pytest.mark.matrix("R1 aurora")
@@ -213,9 +232,33 @@ def test_of_two_operators_at_once_one_changes_the_writer(other, world, tally, fu
             one, two = here.start(), rival.start()
             both = [here.wait(one), here.wait(two)]
         assert len(asked(here)[1]) == 1, both
-        members = here.state()["prod"]["rds"]["global_clusters"][GLOBAL]["members"]
-        assert members[f"{DR_REGION}/{SECONDARY}"]["IsWriter"], both
+        assert members(here)[f"{DR_REGION}/{SECONDARY}"]["IsWriter"], both
         settled(here, row, reference, both, f"pair {number + 1}")
+    row.expect()
+
+
+@pytest.mark.matrix("R12 aurora, opposite wishes")
+@pytest.mark.parametrize("mine", [SWITCH, pytest.param(FAIL, marks=pytest.mark.full_matrix)], ids=str)
+@pytest.mark.parametrize("other", OPPOSITE, ids=str)
+def test_two_operators_with_opposite_wishes_each_ask_once_at_most_and_never_while_the_other_is_served(mine, other, world, tally, full):
+    """AWS begins what it was asked for first; who comes meanwhile is told so, and who comes after the end is served in turn."""
+    here, row = world(mine), tally(mine, f"and {other}")
+    rival = World(here.aws, other)
+    for number in range(5 if full else 1):
+        here.fresh()
+        with here.faults({"write": False, "do": "hold_after", "secs": 0.1}):
+            one, two = here.start(), rival.start()
+            both = {mine: here.wait(one), other: rival.wait(two)}
+        label = f"pair {number + 1}"
+        for outcome in both.values():
+            row.ended(outcome, label)
+        sent, begun = asked(here)
+        served = [goal(scenario) for scenario, outcome in both.items() if outcome.result["changed"]]
+        writers = [name for name, one in members(here).items() if one["IsWriter"]]
+        assert 1 <= len(begun) == len(served) and len(sent) <= 2, (label, both)
+        assert len(writers) == 1 and writers[0] in served, (label, both)
+        told = [outcome.result["msg"] for outcome in both.values() if outcome.kind == "failed"]
+        assert all("somebody else" in why.lower() or "must not become the writer" in why for why in told), told
     row.expect()
 
 
@@ -231,4 +274,52 @@ def test_a_rerun_gets_along_with_a_run_that_still_works(scenario, world, tally):
         both = [here.run(), here.wait(orphan)]
     never_two_writers(here, "orphan")
     settled(here, row, reference, both, "re-run")
+    row.expect()
+
+
+def _spoil(here, which):
+    """What somebody does to a member behind our back."""
+    rds, name = here.aws.client("rds", "prod", DR_REGION), ATTACH["db_cluster_identifier"]
+    if which == "instance":
+        rds.delete_db_instance(DBInstanceIdentifier=f"{name}-1", SkipFinalSnapshot=True)
+    elif which == "settings":
+        rds.modify_db_cluster(DBClusterIdentifier=name, VpcSecurityGroupIds=[*ATTACH["vpc_security_group_ids"], "sg-00000000000000002"])
+    elif which == "parameters":
+        off = {"ParameterName": "require_secure_transport", "ParameterValue": "OFF", "ApplyMethod": "immediate"}
+        rds.modify_db_cluster_parameter_group(DBClusterParameterGroupName=name, Parameters=[off])
+    else:
+        arns = {"tags": arn(DR_REGION, name), "global tags": f"arn:aws:rds::{ACCOUNTS['prod']}:global-cluster:bbws-aurora-lone"}
+        rds.remove_tags_from_resource(ResourceName=arns[which], TagKeys=["Environment"])
+
+
+@pytest.mark.matrix("R10 aurora")
+def test_what_was_changed_or_deleted_behind_our_back_is_repaired_and_nothing_else_touched(world, tally, full):
+    here, row = world(PRESENT), tally(PRESENT)
+    reference, kinds = here.undisturbed(), ("instance", "settings", "parameters", "tags", "global tags")
+    for spoilt in [(kind,) for kind in kinds if full] + [kinds]:
+        here.fresh()
+        here.run()
+        for kind in spoilt:
+            _spoil(here, kind)
+        assert difference(here.state(), reference.state) != [], spoilt
+        row.ended(here.run(), str(spoilt))
+        row.compared(here, reference, str(spoilt))
+    row.expect(ok_share=1)
+
+
+@pytest.mark.matrix("R11 aurora")
+@every(SWITCH, PRESENT)
+@pytest.mark.parametrize("kind", ["throttle", "error"])
+def test_a_wait_that_is_refused_for_ever_ends_in_time_with_a_sentence_and_is_resumed(scenario, kind, world, tally):
+    here, row = world(scenario), tally(scenario, kind)
+    reference = here.undisturbed()
+    last = max(at for at, call in enumerate(reference.calls, 1) if call["write"])
+    here.fresh()
+    with here.faults({"after": last, "do": kind, "operation": "rds:Describe.*"}):
+        outcome = here.run()
+    assert outcome.kind == "failed" and outcome.result["changed"] and outcome.result["changes"], outcome
+    row.ended(outcome, kind)
+    again = here.run()
+    never_two_writers(here, kind)
+    row.compared(here, reference, kind, f"({outcome}; then {again})")
     row.expect()

@@ -195,12 +195,14 @@ def test_the_environments_have_the_same_files_and_keys() -> None:
     for env in ENVIRONMENTS:
         # Only DEV is built for.
         there = {path: set(keys(content)) for path, content in variables(env).items() if env != "dev" or Path(path).name != "build.yml"}
-        # Only PROD has windows, so only there an entry of that list has keys.
-        there["group_vars/all/account.yml"] = {key for key in there["group_vars/all/account.yml"] if not key.startswith(".windows[]")}
-        # Only PROD's API has a documented address.
-        there["group_vars/all/validate.yml"] = {
-            key for key in there["group_vars/all/validate.yml"] if not key.startswith(".validate_urls[]")
-        }
+        # Only PROD has windows, a documented address of its API and a global database, so only there the entries of these lists have keys.
+        for file, lists in (
+            ("account", (".windows[]",)),
+            ("validate", (".validate_urls[]",)),
+            ("database_global", (".database_global_windows[]", ".database_global_lag_alarms[]")),
+        ):
+            path = f"group_vars/all/{file}.yml"
+            there[path] = {key for key in there[path] if not key.startswith(lists)}
         assert there == sit
 
 

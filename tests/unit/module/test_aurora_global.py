@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import subprocess
 from dataclasses import dataclass
 
 import pytest
 import yaml
-from ansible_collections.bbws.platform.plugins.module_utils import aurora_writes, shell
+from ansible_collections.bbws.platform.plugins.module_utils import aurora_read, aurora_writes, shell
 from ansible_collections.bbws.platform.plugins.module_utils.aws import account
 from ansible_collections.bbws.platform.plugins.modules import aurora_global, aurora_global_info
 
@@ -263,11 +266,54 @@ def test_what_another_run_asked_for_is_waited_for_and_not_asked_again(database, 
 
 
 @BOTH
-def test_a_run_that_timed_out_says_what_it_saw_and_is_resumed(database):
-    late = database.run(SWITCH, wait_timeout=0)
-    assert late["failed"] and "Waited" in late["msg"] and "switchover to" in late["msg"] and late["operation"] is None
-    assert [change["action"] for change in late["changes"]] == ["Switchover"] and "Run it again" in late["msg"]
-    assert database.does(SWITCH)["changed"] and database.lab.writes == []
+@pytest.mark.parametrize(
+    ("given", "first", "shows"),
+    [
+        (SWITCH, "Switchover", "a switchover to"),
+        (FAIL, "Failover", "a failover that may lose data to"),
+        (DETACH, "DetachCluster", "writes"),
+    ],
+    ids=["switch", "fail", "detach"],
+)
+def test_a_run_that_timed_out_says_what_it_saw_and_is_resumed(database, given, first, shows):
+    late = database.run(given, wait_timeout=0)
+    assert late["failed"] and re.search(f"Waited .*; last seen: .*{shows}", late["msg"]) and "Run it again" in late["msg"]
+    assert late["changed"] and [change["action"] for change in late["changes"]] == [first]
+    assert database.does(given)["changed"] and database.lab.writes == []
+
+
+@ALONE
+def test_an_attachment_that_timed_out_says_what_was_made_and_is_resumed(database):
+    late = database.run(database.present(), wait_timeout=0)
+    assert late["failed"] and "last seen" in late["msg"] and "creating" in late["msg"]
+    assert late["changed"] and late["changes"][0]["action"] == "CreateGlobalCluster"
+    assert database.does(database.present())["changed"] and "CreateGlobalCluster" not in database.lab.writes
+
+
+@BOTH
+@pytest.mark.parametrize("given", [SWITCH, FAIL], ids=["switch", "fail"])
+def test_what_was_planned_and_is_overtaken_by_another_run_is_not_asked_for(database, given):
+    """Neither verb takes a condition: between the plan and the request somebody else moves the writer to a third region."""
+    other = database.client("eu-central-1")
+    key_id = database.client("eu-central-1", "kms").create_key()["KeyMetadata"]["Arn"]
+    other.create_db_cluster(DBClusterIdentifier="third", Engine="aurora-mysql", GlobalClusterIdentifier=GLOBAL, KmsKeyId=key_id)
+    database.settle()
+    other.create_db_instance(
+        DBInstanceIdentifier="third-1", DBClusterIdentifier="third", Engine="aurora-mysql", DBInstanceClass="db.r6g.large"
+    )
+    database.settle()
+    real, third = aurora_writes.observe, arn("eu-central-1", "third")
+
+    def overtaken(aws, want):
+        seen = real(aws, want)
+        database.client().switchover_global_cluster(GlobalClusterIdentifier=GLOBAL, TargetDbClusterIdentifier=third)
+        database.settle()
+        return seen
+
+    database.lab.patch.setattr(aurora_writes, "observe", overtaken)
+    ended = database.run(given)
+    assert ended["failed"] and "Somebody else changed" in ended["msg"] and third in ended["msg"] and not ended["changed"]
+    assert database.lab.writes == ["SwitchoverGlobalCluster"] and database.writer == [third]  # the other run's
 
 
 @BOTH
@@ -311,6 +357,70 @@ def test_the_replication_lag_is_a_metric_and_not_the_status_of_write_forwarding(
     assert (told["writer"], writer["lag"], reader["lag"]["milliseconds"], reader["lag_maximum_milliseconds"]) == (FROM, None, 80, 80)
     assert (told["ready"], told["operation"], reader["synchronization_status"]) == ([FROM, TO], None, "connected")
     assert database.info(global_cluster_identifier="none")["exists"] is False
+
+
+@BOTH
+@pytest.mark.req("W-19")
+def test_the_commands_of_the_customer_tell_the_writer_and_the_lag(database):
+    """The real AWS CLI; the second command is the documents' check of the lag as it should be."""
+    members = "GlobalClusters[0].GlobalClusterMembers[*].[DBClusterArn,IsWriter,SynchronizationStatus]"
+    lag = json.dumps([{"Id": "lag", "MetricStat": {"Period": 60, "Stat": "Maximum", "Metric": {
+        "Namespace": "AWS/RDS", "MetricName": "AuroraGlobalDBReplicationLag",
+        "Dimensions": [{"Name": "DBClusterIdentifier", "Value": SECONDARY}],
+    }}}])  # fmt: skip
+
+    def aws(command):
+        common = ["--region", DR_REGION, "--profile", "bbws-prod", "--output", "json"]
+        run = subprocess.run(
+            ["aws", *shlex.split(command), *common], env=database.lab.aws.environ, capture_output=True, text=True, check=False
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+    describe = f"rds describe-global-clusters --global-cluster-identifier {GLOBAL} --query {shlex.quote(members)}"
+    assert sorted(aws(describe)) == [[FROM, True, "connected"], [TO, False, "connected"]]
+    now = account.Clock.now()
+    told = aws(
+        f"cloudwatch get-metric-data --metric-data-queries {shlex.quote(lag)} --start-time {int(now - 600)} --end-time {int(now)} "
+        "--query 'MetricDataResults[0].Values'"
+    )
+    assert set(told) == {80.0}
+    database.does(SWITCH)
+    assert sorted(aws(describe)) == [[FROM, False, "connected"], [TO, True, "connected"]]
+
+
+@BOTH
+@pytest.mark.req("DR-06")
+def test_the_worse_of_both_lags_counts(database):
+    """The copy of the volume may be ahead of the newest transaction in it (AuroraGlobalDBRPOLag)."""
+    real = aurora_read.cloudwatch.metric_data
+
+    def measured(client, series, *rest):
+        found = real(client, series, *rest)
+        return [
+            {at: 1_000_000.0 for at in found[0]} if metric == "AuroraGlobalDBRPOLag" else points
+            for (metric, _stat, _dimensions), points in zip(series, found, strict=True)
+        ]
+
+    database.lab.patch.setattr(aurora_read.cloudwatch, "metric_data", measured)
+    assert "it is 1000.00 s behind, more than max_lag 900 s" in database.refused(FAIL)
+
+
+@BOTH
+def test_an_instance_of_another_class_is_told_and_left_alone(database):
+    made = database.does(database.present(instance_class="db.r6g.xlarge"))
+    assert made["changed"] is False and database.lab.writes == []
+    assert f"Instance {SECONDARY}-1 is of class db.r6g.large, not db.r6g.xlarge" in made["warnings"][0]
+    assert database.does(database.present())["warnings"] == []
+
+
+@BOTH
+def test_who_lost_the_lock_asks_for_no_writer(database):
+    """Nobody holds it, so a promotion may be under way by now."""
+    fence = {"table_name": "bbws-promotions-prod", "lock": "prod", "promotion": "prod-0-1", "token": 1, "region": REGION}
+    told = database.run(SWITCH, fence=fence)
+    assert told["failed"] and "doesn't hold the lock prod any more" in told["msg"] and database.writer == [FROM]
+    assert "SwitchoverGlobalCluster" not in [call["operation"] for call in database.lab.calls]
 
 
 # ---- Detached, and what peers do ------------------------------------------------------------------------------------------
@@ -438,10 +548,11 @@ def test_the_documented_actions_are_those_that_are_needed(database):
     note(FAIL, **BACK, allow_unknown_lag=True)
     database.lab.aws.switch_region(DR_REGION, True)
     database.settle()
+    database.info()
+    looked = {call["action"] for call in database.lab.calls if call["service"] != "sts"}
     note(DETACH)
     notes = yaml.safe_load(aurora_global.DOCUMENTATION)["notes"]
     documented = {action for one in notes for action in re.findall(r"C\((\w+:\w+)\)", one)}
     assert needed == documented - IMPLIED
-    database.info()
     told = {action for one in yaml.safe_load(aurora_global_info.DOCUMENTATION)["notes"] for action in re.findall(r"C\((\w+:\w+)\)", one)}
-    assert told >= {call["action"] for call in database.lab.calls if call["service"] != "sts"}
+    assert told == looked
