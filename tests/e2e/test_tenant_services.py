@@ -96,7 +96,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Any]
             yield dict(zip(COMMANDS, pool.map(answer, [command for command, _expected in COMMANDS.values()]), strict=True))
 
 
-@pytest.mark.req("VAL-E15", "VAL-E17", "VAL-E18", "VAL-E19", "VAL-E21", "VAL-E22", "VAL-E25", "VAL-E27", "VAL-E28", "MON-16", "MON-18")
+@pytest.mark.req(
+    "VAL-E15", "VAL-E17", "VAL-E18", "VAL-E19", "VAL-E21", "VAL-E22", "VAL-E25", "VAL-E27", "VAL-E28", "VAL-R07", "MON-16", "MON-18"
+)
 @pytest.mark.parametrize("number", COMMANDS)
 def test_the_customers_command_gives_the_expected_answer(answers: dict[int, Any], number: int) -> None:
     assert answers[number] == COMMANDS[number][1]

@@ -107,7 +107,7 @@ def test_the_task_definition_is_as_documented(site, made):
     assert container["healthCheck"] == health
 
 
-@pytest.mark.req("TEN-21", "ECS-05", "ECS-09", "NET-09", "W-44", "VAL-E17", "VAL-E18", "VAL-G01")
+@pytest.mark.req("TEN-21", "ECS-05", "ECS-09", "NET-09", "W-44", "VAL-E17", "VAL-E18")
 def test_the_service_is_as_documented_and_runs(site, made):
     wish = made[0]
     found = site.service(wish)
@@ -155,7 +155,7 @@ def test_scaling_is_as_documented(site, made):
     assert config["PredefinedMetricSpecification"] == {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}
 
 
-@pytest.mark.req("MON-14", "MON-15", "MON-21", "MON-22", "W-09", "W-45", "VAL-E27", "VAL-E28", "VAL-G04")
+@pytest.mark.req("MON-14", "MON-15", "MON-21", "MON-22", "W-09", "W-45", "VAL-E27", "VAL-E28")
 def test_logs_topic_and_alarms_are_as_documented(site, made):
     wish = made[0]
     (group,) = site.client("logs").describe_log_groups(logGroupNamePrefix=f"/ecs/{wish['tenant']}-sit")["logGroups"]
