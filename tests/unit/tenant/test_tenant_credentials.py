@@ -26,7 +26,7 @@ def secret(lab: Lab) -> dict[str, str]:
     return json.loads(lab.client("secretsmanager").get_secret_value(SecretId=NAME)["SecretString"])
 
 
-@pytest.mark.req("TEN-11", "TEN-12", "C-30", "SEC-01")
+@pytest.mark.req("TEN-11", "TEN-12", "C-30")
 def test_a_secret_is_made_once_and_its_password_is_nowhere_else(lab):
     check = lab.done(MODULE, wish(), check=True)
     assert check["changed"] and lab.writes == [] and check["secret_version"] is None
@@ -43,7 +43,7 @@ def test_a_secret_is_made_once_and_its_password_is_nowhere_else(lab):
     assert not again["changed"] and lab.writes == [] and again["secret_version"] == made["secret_version"]
 
 
-@pytest.mark.req("TEN-24")
+@pytest.mark.req("TEN-12")
 @pytest.mark.seed("tenant-platform")
 def test_what_it_makes_is_what_the_tenants_module_wants(lab):
     site = Site(lab.aws)
