@@ -24,8 +24,9 @@ pytestmark = pytest.mark.skipif(not mariadb.SERVER, reason=mariadb.ABSENT)
 
 #: With an underscore as a wildcard, the first one's database matches the second one's: tenant_tenant_001_db, tenant_tenantx001_db.
 TENANTS = {"tenant-001": (30, 20002), "tenantx001": (40, 20003)}
-#: What holds data, and how tasks were started.
-KEPT = ("secretsmanager:", "logs:", "rds:af-south-1:815856636111:cluster-snapshot:", "ecs:af-south-1:815856636111:task-definition/")
+ECS, RDS = (f"{service}:af-south-1:815856636111" for service in ("ecs", "rds"))
+#: What holds data, how tasks were started, and services that have ended, which AWS goes on naming for a while.
+KEPT = ("secretsmanager:", "logs:", *(f"{one}/" for one in (f"{ECS}:task-definition", f"{ECS}:service")), f"{RDS}:cluster-snapshot:")
 SECRET = "B-TOP-SECRET-42"
 PRIVILEGES = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW,"
