@@ -20,7 +20,7 @@ run() {
     sanity) scripts/sanity.sh ;;
     unit) pytest -q -n 2 --dist loadfile tests/unit tests/local_aws ;;
     fault) pytest -q tests/fault ;;
-    e2e) pytest -q tests/e2e ;;
+    e2e) scripts/mariadb.sh && pytest -q tests/e2e ;;
     fault,molecule) run fault && run molecule ;;
     molecule) molecule test --all --no-command-borders ;;
     *) echo "No stage is called $1." >&2 && return 2 ;;

@@ -71,6 +71,8 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cont
         target = environment / "ansible_collections" / namespace / "aws"
         target.parent.mkdir(parents=True)
         target.symlink_to(INSTALLED / namespace / "aws")
+    (environment / "ansible_collections" / "ansible").mkdir()
+    (environment / "ansible_collections" / "ansible" / "mysql").symlink_to(INSTALLED / "ansible" / "mysql")
     job = tmp_path / "job"
     project, installed = job / "project", job / "requirements_collections"
     clone(project)
