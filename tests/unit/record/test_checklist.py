@@ -53,11 +53,11 @@ ROLLBACK = {
 }  # fmt: skip
 
 
-def checklist(promotion: dict[str, Any], chain: dict[str, Any] = INTACT) -> str:
+def checklist(promotion: dict[str, Any], chain: dict[str, Any] | None = None) -> str:
     by_hand = yaml.safe_load((ROOT / "inventories" / "sit" / "group_vars" / "all" / "promotion.yml").read_text())["promotion_checklists"]
     template = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # as Ansible has it
     return template.from_string(TEMPLATE.read_text()).render(
-        promotion=promotion, chain=chain, promotion_checklist_by_hand=by_hand[promotion["action"]]
+        promotion=promotion, chain=chain or INTACT, promotion_checklist_by_hand=by_hand[promotion["action"]]
     )
 
 
