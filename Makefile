@@ -30,6 +30,12 @@ demo-dr: setup ## Show global database, switchover, failover with a dead primary
 demo-tenant: setup ## Bring a tenant up, find and repair drift, roll a bad image back, and check it
 	@$(BIN)/python -m scripts.demo_tenant $(ARGS)
 
+demo-edge: setup ## Promote the portal, open it in Chromium through a local edge, take a bad release back, and check each
+	@$(BIN)/python -m scripts.demo_edge $(ARGS)
+
+browser: ## Install Chromium and its driver (Debian's packages), which demo-edge and a test use
+	@sh scripts/browser.sh
+
 local-aws: setup ## Start a local AWS; use it as eval "$$(make -s local-aws)"; SEED=name for another scenario
 	@$(BIN)/python -m local_aws start --seed $(SEED)
 
@@ -77,4 +83,4 @@ clean: ## Stop the local AWS and remove all that make has made
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_aws stop || true; fi
 	rm -rf .venv .ansible .local-aws .pytest_cache .ruff_cache .hypothesis build
 
-.PHONY: help setup demo demo-bad-release demo-gates demo-dr demo-tenant local-aws local-aws-stop test lint docs sanity unit fault faults ministack e2e molecule bench lock clean
+.PHONY: help setup demo demo-bad-release demo-gates demo-dr demo-tenant demo-edge browser local-aws local-aws-stop test lint docs sanity unit fault faults ministack e2e molecule bench lock clean

@@ -188,6 +188,10 @@ class LocalAWS(Remote):
         body = {"account": env, "global_cluster": global_cluster, "region": region, "stopped": stopped}
         self.control("POST", "replication", body)
 
+    def edge(self) -> dict[str, int]:
+        """The ports (`https`, `http`) of the local edge, which listens from the first time on; a restored server forgets it."""
+        return self.control("POST", "edge", {})
+
     def restore(self) -> None:
         """Go back to the seeded state on the same address; journal, faults, denials and clock too. Sessions go on, also expired ones."""
         with contextlib.suppress(ConnectionError, http.client.BadStatusLine):

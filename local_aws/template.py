@@ -24,6 +24,7 @@ from moto.moto_api._internal import mock_random
 from werkzeug.test import EnvironBuilder
 
 from local_aws import accounts, control, identity, journal, metrics, seeds, server
+from local_aws import edge_server as _edge_server  # noqa: F401 - it offers its control addresses
 
 HANDOVER = "handover.json"
 Sessions = list[dict[str, Any]]

@@ -83,6 +83,7 @@ def test_the_regions_are_the_documented_ones(env: str) -> None:
 def test_no_role_plugin_or_playbook_names_a_region() -> None:
     region = re.compile(r"\b(?:af|ap|ca|eu|me|sa|us)-(?:north|south|east|west|central)[a-z]*-[1-9]\b")
     files = [path for folder in ("roles", "plugins", "playbooks") for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yml")]
+    files.remove(ROOT / "plugins" / "module_utils" / "edge_facts.py")  # where AWS, not an environment, has chosen the region
     # The examples of a module's documentation are no code.
     texts = {path: re.sub(r'(DOCUMENTATION|EXAMPLES|RETURN) = r""".*?"""', "", path.read_text(), flags=re.DOTALL) for path in files}
     assert [str(path) for path, text in texts.items() if region.search(text)] == []
