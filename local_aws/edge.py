@@ -191,16 +191,16 @@ def _through_cache(distribution: Distribution, config: dict[str, Any], behavior:
     policy = _policy(distribution, "CachePolicy", behavior.get("CachePolicyId")) or {"MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 0}
     key = _key(distribution, behavior, policy, request)
     if request.method in behavior["AllowedMethods"]["CachedMethods"]["Items"]:
-        kept = _fresh(distribution, key)
+        kept = _fresh(distribution, (request.method, *key)) or (_fresh(distribution, ("GET", *key)) if request.method == "HEAD" else None)
         if kept is not None:
             headers = {name: list(values) for name, values in kept.answer.headers.items()}
             put(headers, "Age", str(int(clock.now() - kept.stored)))
             return replace(kept.answer, headers=headers, result="Hit")
     answer = _from_origin(distribution, config, behavior, request)
     seconds = _seconds(config, policy, answer)
-    if seconds > 0 and request.method == "GET":
+    if seconds > 0 and request.method in behavior["AllowedMethods"]["CachedMethods"]["Items"]:
         with _lock:
-            _cache[key] = Kept(answer, clock.now(), clock.now() + seconds, request.uri)
+            _cache[request.method, *key] = Kept(answer, clock.now(), clock.now() + seconds, request.uri)
     return replace(answer, headers={name: list(values) for name, values in answer.headers.items()})
 
 

@@ -129,7 +129,7 @@ def served(aws: LocalAWS, **changes: Any) -> tuple[edge_kit.Viewer, str]:
     ]
     edge_kit.open_bucket(aws, made["ARN"])
     put(aws, "index.html", b"<p>home</p>", "text/html", "no-cache")
-    put(aws, "404.html", b"<p>gone</p>", "text/html", "no-cache")
+    put(aws, "404.html", b"<p>gone</p>", "text/html", "max-age=60")
     put(aws, "main.js", b"// text\n" * 500, "application/javascript", "public, max-age=31536000, immutable")
     aws.advance(60)
     return edge_kit.viewer(aws), made["Id"]
@@ -141,6 +141,8 @@ def put(aws: LocalAWS, name: str, body: bytes, kind: str, control: str) -> None:
 
 def test_the_cache_answers_until_its_time_is_over_or_an_invalidation_has_ended(aws: LocalAWS) -> None:
     viewer, ident = served(aws)
+    heads = [viewer.get("/404.html", method="HEAD").headers["x-cache"] for ask in range(2)]  # as the documented `curl -I`
+    assert heads == ["Miss from cloudfront", "Hit from cloudfront"]
     results = [viewer.get("/main.js", Accept_Encoding="gzip").headers["x-cache"] for ask in range(2)]
     assert results == ["Miss from cloudfront", "Hit from cloudfront"]
     assert viewer.get("/main.js", Accept_Encoding="gzip").headers["content-encoding"] == "gzip"
