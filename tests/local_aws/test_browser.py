@@ -25,5 +25,7 @@ def test_a_browser_opens_a_deep_link_without_an_error_and_is_asked_to_sign_in(aw
         window.cookie("session", edge_kit.token(aws))
         window.open(f"https://{PORTAL}/orders")
         assert window.text() == "home"
-        assert [entry["message"] for entry in window.log("browser") if entry["level"] == "SEVERE"] == []
+        # The page that asked to sign in names no icon, so the browser asks for one, in its own time.
+        errors = [entry["message"] for entry in window.log("browser") if entry["level"] == "SEVERE"]
+        assert [error for error in errors if "/favicon.ico" not in error] == []
         assert window.answers()[f"https://{PORTAL}/main.js"]["status"] == 200
