@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-LONGEST = 1 << 20  # bytes of a request; an environment is far shorter
 ROOT = Path(__file__).parent.parent
 
 
@@ -88,19 +87,12 @@ def serve() -> None:
             head, streams, _flags, _address = socket.recv_fds(owner, 4, 4)
             if not head:
                 return
-            request = json.loads(_read(owner, int.from_bytes(head, "big")))
+            request = json.loads(owner.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
             if not os.fork():
                 owner.close()
                 os._exit(_serve(request, streams))
             for stream in streams:
                 os.close(stream)
-
-
-def _read(owner: socket.socket, size: int) -> bytes:
-    found = b""
-    while len(found) < min(size, LONGEST):
-        found += owner.recv(size - len(found))
-    return found
 
 
 def _serve(request: dict[str, Any], streams: list[int]) -> int:

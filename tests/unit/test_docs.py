@@ -48,7 +48,6 @@ def test_each_playbook_that_is_named_is_there(path: Path) -> None:
     assert named and not [name for name in named if not (ROOT / "playbooks" / f"{name}.yml").is_file()]
 
 
-@pytest.mark.req("REC-15")
 def test_the_related_documents_are_listed() -> None:
     text = (ROOT / "docs" / "runbooks" / "promotion.md").read_text().split("## Related documents")[1]
     for document in (

@@ -164,7 +164,7 @@ def test_the_quality_commands_are_a_list_with_ruff_and_without_black() -> None:
     assert checks["lint"] == ["ruff check src/ tests/"]
 
 
-@pytest.mark.req("LAM-19", "ENV-19", "GATE-07", "GATE-28", "GATE-29")
+@pytest.mark.req("LAM-19", "ENV-19", "GATE-07")
 def test_people_are_asked_what_only_they_know_and_prod_takes_only_what_sit_verified() -> None:
     gates = {
         env: {one["id"]: one for one in variables(env)["group_vars/all/promotion.yml"]["promotion_policy"]["gates"]}

@@ -221,7 +221,7 @@ def test_a_package_that_the_source_never_recorded_is_not_promoted(judge, record,
 CHECKLIST = {"id": "compatibility", "kind": "checklist", "questions": {"api": "nothing breaks", "events": "formats stay"}}
 
 
-@pytest.mark.req("LAM-19", "GATE-28", "GATE-29")
+@pytest.mark.req("LAM-19")
 @pytest.mark.parametrize(
     ("answers", "verdict"),
     [
