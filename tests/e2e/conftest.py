@@ -32,6 +32,12 @@ ENVIRONMENT = {
 ANSWERS = ("-e", "@examples/answers.yml")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay together, as do those that look at the one journey, which takes four runs."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("journey" if "journey" in getattr(item, "fixturenames", ()) else item.path.stem))
+
+
 @dataclass
 class Run:
     """How a playbook ended: its exit code, what it printed, its summary, and what it asked of AWS."""
