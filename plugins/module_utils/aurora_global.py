@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -292,7 +293,7 @@ def _expect_consent(params: t.Mapping[str, t.Any]) -> None:
             )
         if params.get("max_lag") is None:
             raise Refused("max_lag must say how many seconds the target may be behind, for example 900 (DR-02).")
-    if params.get("max_lag") is not None and params["max_lag"] < 0:
+    if params.get("max_lag") is not None and not 0 <= params["max_lag"] < math.inf:  # nor "nan", beside which no lag is too great
         raise Refused(f"max_lag must be a number of seconds, 0 or more, not {params['max_lag']}.")
     if state == "detached" and params.get("confirm") != name:
         raise Refused(

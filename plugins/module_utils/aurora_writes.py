@@ -247,14 +247,14 @@ def _ask(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Seen:
     verb = "failing over" if isinstance(change, Failover) else "switching over"
     behind = "" if seen.lag is None else f", behind by {seen.lag}" if seen.lag.known else f"; how far it is behind is {seen.lag}"
     aws.progress(f"{verb} {want.name} to {want.cluster} in {want.region}{behind}")
+    request = rds.failover_global_cluster if isinstance(change, Failover) else rds.switchover_global_cluster
+    region = want.region if isinstance(change, Failover) else change.before.split(":")[3]
+    client = aws.client("rds", region, once=True)  # made first, so that nothing lies between the last look and the request
     for attempt in range(ASKS):
         if _moved(aws, want, change):
             return seen
         try:
-            if isinstance(change, Failover):
-                rds.failover_global_cluster(aws.client("rds", once=True), want.name, want.arn)
-            else:
-                rds.switchover_global_cluster(aws.client("rds", change.before.split(":")[3], once=True), want.name, want.arn)
+            request(client, want.name, want.arn)
             return seen
         except Uncertain as doubt:
             code = code_of(doubt.__cause__)

@@ -156,6 +156,18 @@ notes:
     needs
     the region of that as well: log in while it answers, or keep a role for emergencies.
   - >-
+    AWS's requests for another writer take no condition and no token, so "only while that one still writes" can't be asked for. AWS begins
+    one change at a time and refuses what is asked for meanwhile. This module looks again right before it asks and stops when anybody
+    else's change shows. What is left is a database of three regions or more, and two operators without a common lock who want different
+    regions; if the whole change of one fits between the other's last look and its request, both are served, one after the other. With two
+    regions whoever wants another writer wants the same one. Planned changes under O(fence) exclude each other as long as its lease holds.
+  - >-
+    O(state=failed_over) has no lock of its own, as it must ask nothing outside O(region), and two operators with different targets have no
+    region in common. A DynamoDB table with strong consistency over regions would be one, but it can have no replica in af-south-1.
+  - >-
+    The old primary is told as it is in RV(members), no writer any more once RV(writer) is another one. It is AWS that demotes it; after a
+    failover, once its region works again. Until then nothing asked from here can keep clients in that region from it.
+  - >-
     After a failover AWS adds the old primary back as a secondary by itself once its region works. One that was detached can't come back:
     attach a
     new secondary under another name with O(state=present).

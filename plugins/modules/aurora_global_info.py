@@ -144,6 +144,8 @@ members:
       elements: str
 """
 
+import math
+
 from ansible_collections.bbws.platform.plugins.module_utils.aurora_global import IDENTIFIER
 from ansible_collections.bbws.platform.plugins.module_utils.aurora_read import inspect
 from ansible_collections.bbws.platform.plugins.module_utils.aws.account import Account, connection_argument_spec, reject_placeholders
@@ -165,6 +167,8 @@ def core(params, check_mode, progress):
         raise Refused(f"global_cluster_identifier must be 1 to 63 small letters, digits and single hyphens, a letter first, not {name!r}.")
     if not 60 <= period <= 86400 * 14:
         raise Refused(f"period must be 60 seconds to 14 days, not {period}.")
+    if max_lag is not None and not 0 <= max_lag < math.inf:
+        raise Refused(f"max_lag must be a number of seconds, 0 or more, not {max_lag}.")
     aws = Account(params, progress)
     aws.guard()
     try:

@@ -4,13 +4,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.bbws.platform.plugins.module_utils import shell
+from ansible_collections.bbws.platform.plugins.modules import aurora_global, promotion_record
 
 from local_aws.accounts import ACCOUNTS, REGION
 from local_aws.seeds_database import DR_REGION, GLOBAL, PRIMARY, SECONDARY, arn, key
 from tests.fault import kit, seeds
+from tests.fault.conftest import STEP
 from tests.fault.kit import Scenario, difference
 from tests.fault.test_matrix import HEAVY, LIGHT, LOST, expect, storm, until
 from tests.fault.test_matrix import settle as settled
@@ -62,6 +68,40 @@ class World(kit.World):
     def state(self):
         self.aws.advance(30)
         return super().state()
+
+
+class UnderLock:
+    """What the role's ``switch_over`` makes of a planned change: open the record, change the writer under its fence, close the record."""
+
+    def __init__(self, params):
+        self.params = params
+        self.record = {"environment": "prod", "region": REGION, **{name: params[name] for name in ("profile", "expected_account_id")}}
+
+    def main(self):
+        wanted = hashlib.sha256(self.params["db_cluster_identifier"].encode()).hexdigest()
+        release = [{"name": GLOBAL, "kind": "configuration", "digest": wanted}]
+        ended = opened = self.run(promotion_record, self.record, state="opened", manifest=release)
+        if not opened.get("failed"):
+            fence = {**opened["fence"], "region": REGION}
+            ended = self.run(aurora_global, self.params, fence=fence)
+            told = {"status": "failed", "reason": ended["msg"]} if ended.get("failed") else {"status": "verified"}
+            if told["status"] == "verified":
+                self.run(promotion_record, self.record, state="event", fence=fence, kind="database_writer", data={}, status="gated")
+            closed = self.run(promotion_record, self.record, state="closed", fence=opened["fence"], **told)
+            ended = closed if closed.get("failed") else ended
+        print(json.dumps(ended))
+        sys.exit(1 if ended.get("failed") else 0)
+
+    def run(self, module, params, **more):
+        return shell.run_in_worker(module.__name__.rpartition(".")[2], module, {**params, **more}, False, lambda told: None)
+
+
+class Planned(World):
+    """An operator who uses the role instead of the module alone."""
+
+    def __init__(self, aws, scenario):
+        super().__init__(aws, scenario)
+        self.module = UnderLock(scenario.params)
 
 
 @pytest.fixture
@@ -259,6 +299,30 @@ def test_two_operators_with_opposite_wishes_each_ask_once_at_most_and_never_whil
         assert len(writers) == 1 and writers[0] in served, (label, both)
         told = [outcome.result["msg"] for outcome in both.values() if outcome.kind == "failed"]
         assert all("somebody else" in why.lower() or "must not become the writer" in why for why in told), told
+        # Nobody else writes before the third step of a change: a second one was begun after the first, not within it.
+        assert all(later["time"] - first["time"] >= 3 * float(STEP) for first, later in zip(begun, begun[1:], strict=False)), begun
+    row.expect()
+
+
+@pytest.mark.matrix("R12 aurora, opposite wishes under the lock")
+def test_planned_changes_take_the_lock_so_that_no_two_requests_are_ever_in_flight(world, tally, full):
+    """Who doesn't get the lock asks AWS for nothing and is told by whom it is held; whatever was asked for, AWS was free to begin."""
+    here, row = world(SWITCH), tally(SWITCH, "in three regions")
+    for other in OPPOSITE[::2] if full else OPPOSITE[:1]:
+        mine, rival = Planned(here.aws, SWITCH), Planned(here.aws, other)
+        for number in range(10 if full else 1):
+            here.fresh()
+            with here.faults({"write": False, "do": "hold_after", "secs": 0.1}):
+                one, two = mine.start(), rival.start()
+                both = {SWITCH: mine.wait(one), other: rival.wait(two)}
+            label = f"pair {number + 1} with {other}"
+            for outcome in both.values():
+                row.ended(outcome, label)
+            sent, begun = asked(here)
+            assert 1 <= len(sent) == len(begun) == sum(outcome.kind == "changed" for outcome in both.values()), (label, both)
+            told = [outcome.result["msg"] for outcome in both.values() if outcome.kind == "failed"]
+            assert all("holds the lock prod since" in why for why in told), told
+            assert sum(member["IsWriter"] for member in members(here).values()) == 1, label
     row.expect()
 
 

@@ -138,6 +138,15 @@ def test_the_global_database_is_the_documented_one_and_only_prod_has_it() -> Non
     assert all(names[env]["aurora_global_cluster"] is None is settings[env]["database_global_source"] for env in ("dev", "sit"))
 
 
+def test_alarms_on_the_databases_lag_ring_before_its_limit_is_reached_and_backups_are_kept_thirty_days() -> None:
+    """The database's part of C-26 and DATA-06."""
+    settings = variables("prod")["group_vars/all/database_global.yml"]
+    limit = settings["database_global_max_lag"]
+    assert [alarm["minutes"] * 60 < limit for alarm in settings["database_global_lag_alarms"]] == [True, True, False]
+    assert (settings["database_global_lag_alarms"][-1]["minutes"] * 60, settings["database_global_rto"]) == (limit, 3600)
+    assert settings["database_global_backup_retention_period"] == 30 and settings["database_global_backup_window"]
+
+
 @pytest.mark.req("WAVE-03", "C-20")
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_product_comes_before_order_which_needs_it(env: str) -> None:
