@@ -119,7 +119,7 @@ def database(lab):
 @ALONE
 @pytest.mark.req("DR-04", "DR-05", "DATA-05", "ENV-15", "W-20")
 def test_a_complete_secondary_is_attached_and_then_left_alone(database):
-    """A secondary refuses a password (crossplane#1668), so none is sent; `amazon.aws.rds_cluster` modifies `vpc_security_group_ids` every run."""
+    """No password is sent, as a secondary refuses one (crossplane#1668); `amazon.aws.rds_cluster` changes security groups every run."""
     wanted = database.present()
     primary = database.client().describe_db_clusters(DBClusterIdentifier=PRIMARY)["DBClusters"][0]
     check = database.run(wanted, check=True)
