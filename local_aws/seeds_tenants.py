@@ -1,10 +1,9 @@
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The platform that tenants run on: network, balancer with an HTTPS listener, cluster, file system, key, roles and the tenants table."""
+"""The platform that tenants run on: network, balancer with an HTTPS listener, cluster, file system, key and the tenants table."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from local_aws.accounts import ACCOUNTS, REGION
@@ -19,8 +18,8 @@ def image(env: str, digest: str = GOOD, repository: str = "wordpress") -> str:
     return IMAGE.format(ACCOUNTS[env], digest).replace("/wordpress@", f"/{repository}@")
 
 
-def platform(client: Any, env: str, tenants: tuple[str, ...] = ()) -> dict[str, str | list[str]]:
-    """Make the platform of an environment and the roles of its tenants; what a tenant needs to know of it.
+def platform(client: Any, env: str) -> dict[str, str | list[str]]:
+    """Make the platform of an environment; what a tenant needs to know of it.
 
     ``client`` gives a boto3 client for a service.
     """
@@ -51,9 +50,6 @@ def platform(client: Any, env: str, tenants: tuple[str, ...] = ()) -> dict[str, 
     files = client("efs").create_file_system(CreationToken=f"bbws-efs-{env}", Encrypted=True, Backup=True, Tags=tags)["FileSystemId"]
     key = client("kms").create_key(Description=f"Tenants of {env}")["KeyMetadata"]["Arn"]
     client("kms").create_alias(AliasName=f"alias/bbws-tenants-{env}", TargetKeyId=key)
-    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    for role in [f"{tenant}-{env}-{kind}" for tenant in tenants for kind in ("task", "execution")]:
-        client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
     client("dynamodb").create_table(
         TableName=f"tenants-{env}", BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "tenant_id", "KeyType": "HASH"}],
@@ -70,4 +66,4 @@ def platform(client: Any, env: str, tenants: tuple[str, ...] = ()) -> dict[str, 
 )
 def tenant_platform(aws: Seeding) -> None:
     """A first tenant."""
-    platform(lambda service: aws.client(service, "sit"), "sit", ("aupairhive", "tenant-001", "tenant-002"))
+    platform(lambda service: aws.client(service, "sit"), "sit")

@@ -61,6 +61,17 @@ cron:
       description: What runs in the container; by default C(php /var/www/html/wp-cron.php).
       type: list
       elements: str
+roles:
+  description:
+    - Make the roles of C(task_role_arn), C(execution_role_arn) and C(cron.role_arn) too, for this tenant alone. The first may mount the
+      file system through the tenant's access point and use its prefix of the bucket, the second may start the tasks (image, logs, secrets),
+      the third may run a task of the tenant's family. Whatever else is attached to them is taken away. When unset, they must be there.
+    - A role that was just made may take some seconds until other services accept it; ECS tries again by itself.
+  type: dict
+  suboptions:
+    assets_bucket:
+      description: Bucket in which the tenant's tasks may read and write C(<tenant>/); none when unset.
+      type: str
 container_name:
   description: Name of the container; by default wordpress.
   type: str
@@ -258,7 +269,9 @@ alarms:
       type: str
       required: true
     dimensions:
-      description: Dimensions; C({service}), C({cluster}), C({target_group}) and C({load_balancer}) stand for CloudWatch's names of them.
+      description:
+        - Dimensions; C({service}), C({cluster}), C({target_group}), C({load_balancer}) and C({distribution}) stand for CloudWatch's names
+          of them. A tenant without C(distribution_id) has no alarm with the last.
       type: dict
       required: true
     statistic:
@@ -290,6 +303,11 @@ alarms:
       description: Whether the end of an alarm is told too.
       type: bool
       default: true
+    region:
+      description:
+        - Region of the metric if it is another one, V(us-east-1) for CloudFront's. The alarm notifies a topic there, which has the name
+          and the subscriptions of the tenant's topic and no key of the platform's region.
+      type: str
 alarm_actions:
   description: ARNs that alarms are sent to; by default the tenant's topic.
   type: list
@@ -307,6 +325,21 @@ subscriptions:
       description: Address.
       type: str
       required: true
+distribution_id:
+  description: The tenant's CloudFront distribution, for alarms and dashboard; it is left as it is.
+  type: str
+dashboard:
+  description:
+    - The tenant's dashboard. For many tenants its content is compared by its size first, for one tenant as it is. None when unset.
+  type: dict
+  suboptions:
+    name:
+      description: Its name; V({tenant}) and V({environment}) are filled in.
+      type: str
+      required: true
+    database_cluster:
+      description: The database cluster that it shows; none when unset.
+      type: str
 registry:
   description: The table in which tenants are registered, by C(tenant_id). Without it nothing is registered.
   type: dict
@@ -335,7 +368,8 @@ options:
     description:
       - V(present) makes and repairs everything, and deploys the service when its content differs.
       - V(rolled_back) lets the service run the last verified revision again, or the verified one before it when the last one runs.
-      - V(absent) stops the traffic, drains the service and removes what holds no data. Secret, files, logs and revisions stay.
+      - V(absent) stops the traffic, drains the service and removes what holds no data, its own roles too. Secret, files, logs and
+        revisions stay.
     type: str
     choices: [present, absent, rolled_back]
     default: present
@@ -422,7 +456,9 @@ notes:
     C(ec2:DescribeSecurityGroups), C(events:DescribeRule), C(events:ListRules), C(events:ListTargetsByRule) (scheduled task),
     C(logs:DescribeLogGroups), C(logs:ListTagsForResource), C(cloudwatch:DescribeAlarms),
     C(application-autoscaling:DescribeScalableTargets), C(application-autoscaling:DescribeScalingPolicies), C(sns:ListTopics),
-    C(sns:ListSubscriptions), C(sns:ListSubscriptionsByTopic), C(sns:ListTagsForResource), C(tag:GetResources), C(ecs:ListTasks) and
+    C(sns:ListSubscriptions), C(sns:ListSubscriptionsByTopic), C(sns:ListTagsForResource), C(tag:GetResources),
+    C(iam:GetAccountAuthorizationDetails) (roles), C(cloudwatch:GetDashboard) and C(cloudwatch:ListDashboards) (dashboard),
+    C(ecs:ListTasks) and
     C(ecs:DescribeTasks) (reasons of a failed deployment), C(elasticloadbalancing:DescribeTargetGroupAttributes) (deregistration delay).
   - >-
     To find the platform by names: C(elasticloadbalancing:DescribeLoadBalancers) and C(elasticloadbalancing:DescribeListeners)
@@ -438,12 +474,14 @@ notes:
     C(ecs:RegisterTaskDefinition), C(ecs:CreateService), C(ecs:UpdateService), C(ecs:TagResource),
     C(events:PutRule), C(events:TagResource), C(events:PutTargets) and C(iam:PassRole) (scheduled task),
     C(application-autoscaling:RegisterScalableTarget), C(application-autoscaling:PutScalingPolicy), C(cloudwatch:PutMetricAlarm),
+    C(cloudwatch:PutDashboard) (dashboard), C(iam:CreateRole), C(iam:UpdateAssumeRolePolicy), C(iam:TagRole), C(iam:PutRolePolicy),
+    C(iam:DeleteRolePolicy) and C(iam:DetachRolePolicy) (roles),
     C(dynamodb:BatchGetItem) and C(dynamodb:UpdateItem) (registry), C(ecs:DeregisterTaskDefinition) (one of two that concurrent runs made),
     and C(iam:PassRole) for both roles of the task.
   - >-
     With O(state=absent): C(elasticloadbalancing:DeleteRule), C(elasticloadbalancing:DeleteTargetGroup), C(ecs:DeleteService),
     C(application-autoscaling:DeregisterScalableTarget), C(cloudwatch:DeleteAlarms), C(ec2:DeleteSecurityGroup), C(sns:DeleteTopic),
-    C(events:RemoveTargets), C(events:DeleteRule),
+    C(events:RemoveTargets), C(events:DeleteRule), C(cloudwatch:DeleteDashboards), C(iam:DeleteRole) (roles),
     C(elasticfilesystem:DeleteAccessPoint).
   - Task definitions are never deregistered because of their age, so every verified revision can be returned to.
 """

@@ -26,6 +26,8 @@ NAMES: dict[str, t.Any] = {
     "topic": "{tenant}-{environment}-alerts",
     "cron": "{tenant}-{environment}-cron",
 }
+#: Where CloudFront's metrics and their alarms are. https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
+EDGE = "us-east-1"
 #: The longest that AWS takes.
 LENGTHS = {
     "service": 255,
@@ -88,6 +90,7 @@ TENANT_SPEC: dict[str, t.Any] = {
             "password": {"type": "str", "no_log": True},
         },
     },
+    "roles": {"type": "dict", "options": {"assets_bucket": _STR}},
     "files": {
         "type": "dict",
         "options": {"container_path": _STR, "path": _STR, "permissions": _STR, "read_only": _BOOL, "volume": _STR},
@@ -156,9 +159,12 @@ TENANT_SPEC: dict[str, t.Any] = {
             "comparison": {"type": "str", "default": "GreaterThanThreshold"},
             "treat_missing_data": {"type": "str", "choices": ["missing", "breaching", "notBreaching", "ignore"], "default": "missing"},
             "ok_actions": {"type": "bool", "default": True},
+            "region": _STR,
         },
     },
     "alarm_actions": {"type": "list", "elements": "str"},
+    "distribution_id": _STR,
+    "dashboard": {"type": "dict", "options": {"name": {"type": "str", "required": True}, "database_cluster": _STR}},
     "subscriptions": {
         "type": "list",
         "elements": "dict",
@@ -280,7 +286,7 @@ def _tenant(platform: dict[str, t.Any], given: t.Mapping[str, t.Any], timeout: f
         if name == "cron" and not given.get("cron"):
             continue
         check_length(ident, f"names.{name}", names[name], most)
-    o = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
+    o = {**dict.fromkeys(("distribution_id",)), **DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
     o["tags"] = {str(k): str(v) for k, v in {**platform["common_tags"], **o["tags"], "Environment": platform["environment_name"]}.items()}
     for name, defaults in (
         ("database", DATABASE),
@@ -289,6 +295,8 @@ def _tenant(platform: dict[str, t.Any], given: t.Mapping[str, t.Any], timeout: f
         ("target", TARGET),
         ("scaling", SCALING),
         ("cron", CRON),
+        ("roles", {}),
+        ("dashboard", {}),
     ):
         if given.get(name) is not None or name in ("target", "scaling"):
             o[name] = {**defaults, **{key: value for key, value in (given.get(name) or {}).items() if value is not None}}
@@ -328,6 +336,8 @@ def _fill(platform: dict[str, t.Any], ident: str, o: dict[str, t.Any]) -> None:
             o[name] = filled(o[name])
     if o["cron"]:
         o["cron"]["role_arn"] = filled(o["cron"]["role_arn"])
+    if o["dashboard"]:
+        o["dashboard"]["name"] = filled(o["dashboard"]["name"])
 
 
 def _database(ident: str, database: dict[str, t.Any]) -> None:
@@ -375,6 +385,9 @@ def _check_present(platform: dict[str, t.Any], ident: str, o: dict[str, t.Any]) 
         )
     if o["cron"]:
         _check_cron(ident, o["cron"])
+    _check_watching(ident, o)
+    if o["roles"] is not None:
+        _check_roles(ident, o)
     if o["files"] and not platform["file_system_id"]:
         raise Refused(f"Tenant {ident} has files, so file_system_id is needed.")
 
@@ -386,6 +399,34 @@ def _check_cron(ident: str, cron: dict[str, t.Any]) -> None:
         raise Refused(f"cron.role_arn of tenant {ident} must be the ARN of a role, not {cron['role_arn']!r}.")
     if not cron["command"]:
         raise Refused(f"cron.command of tenant {ident} is empty: leave it out for php /var/www/html/wp-cron.php.")
+
+
+def _check_watching(ident: str, o: dict[str, t.Any]) -> None:
+    if o["distribution_id"] is not None and not re.fullmatch(r"E[A-Z0-9]{5,20}", o["distribution_id"]):
+        raise Refused(f"distribution_id of tenant {ident} is {o['distribution_id']!r}, and must be like E1A2B3C4D5E6F7.")
+    if o["dashboard"] and not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", o["dashboard"]["name"]):
+        raise Refused(f"dashboard.name of tenant {ident} is {o['dashboard']['name']!r}, and may have letters, digits, - and _ only.")
+    elsewhere = [one for one in o["alarms"] if one.get("region") not in (None, EDGE)]
+    if elsewhere:
+        raise Refused(
+            f"Alarm {elsewhere[0]['name']} of tenant {ident} has region {elsewhere[0]['region']!r}; only {EDGE} can be another one."
+        )
+    names = [one["name"] for one in o["alarms"]]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Refused(f"alarms of tenant {ident} have {twice[0]} {names.count(twice[0])} times: each needs its own name.")
+
+
+def _check_roles(ident: str, o: dict[str, t.Any]) -> None:
+    bucket, arns = o["roles"].get("assets_bucket"), [o["task_role_arn"], o["execution_role_arn"]]
+    if o["cron"]:
+        arns.append(o["cron"]["role_arn"])
+    if bucket and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        raise Refused(f"roles.assets_bucket of tenant {ident} is {bucket!r}, and must be the name of a bucket.")
+    if len(set(arns)) < len(arns):
+        raise Refused(f"Tenant {ident} has one role for two purposes, {max(arns, key=arns.count)}: with roles each needs its own.")
+    for arn in arns:
+        check_length(ident, "the role", arn.rpartition("/")[2], 64)
 
 
 def _check_image(ident: str, image: str, mutable: bool) -> None:
@@ -423,6 +464,11 @@ def _check_unique(tenants: t.Sequence[Tenant], state: str) -> None:
             if tenant.access_point:
                 found["uid", tenant.access_point.uid].append(tenant.id)
                 found["path", tenant.access_point.path].append(tenant.id)
+            if tenant.o["roles"] is not None:
+                found["task_role_arn", tenant.o["task_role_arn"]].append(tenant.id)
+                found["execution_role_arn", tenant.o["execution_role_arn"]].append(tenant.id)
+            if tenant.o["dashboard"]:
+                found["dashboard", tenant.o["dashboard"]["name"]].append(tenant.id)
     for (what, value), owners in found.items():
         if len(owners) > 1:
             if what == "tenant":

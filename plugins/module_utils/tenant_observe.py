@@ -11,30 +11,23 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass, field
 
-from . import access_point
+from . import access_point, tenant_roles, tenant_watch
 from .aws import autoscaling, cloudwatch, dynamodb, ec2, ecs, elbv2, events, logs, secretsmanager, sns, tagging
 from .aws.account import together
 from .reconcile import Refused
-from .tenant_desired import Desired, Tenant
+from .tenant_desired import EDGE, Desired, Tenant
 from .tenant_names import MANAGED_BY
 from .tenant_resources import (
     alarms,
+    at_edge,
     attributes,
-    content,
     normal_alarm,
-    normal_definition,
     normal_ingress,
     normal_rule,
-    resolved,
-    task_definition,
 )
+from .tenant_seen import Seen, unchanged
 
-#: Tag of a service: revision, content and secret version that were verified last, and the verified revision before it.
-VERIFIED = "bbws:verified"
-#: Tag of a task definition: digest of its content.
-CONTENT = "bbws:content"
 CLIENTS = (
     "ecs",
     "elbv2",
@@ -49,101 +42,6 @@ CLIENTS = (
 )
 
 
-class Mark(t.NamedTuple):
-    """What ``VERIFIED`` says."""
-
-    revision: int
-    content: str
-    secret: str
-    previous: int
-
-    def text(self) -> str:
-        return f"{self.revision} {self.content} {self.secret or '-'} {self.previous}"
-
-
-@dataclass
-class Seen:
-    """What is there, by tenant; alarms by name. A thing that isn't there isn't in its dict."""
-
-    account: str
-    region: str
-    partition: str = "aws"
-    points: access_point.Points = field(default_factory=lambda: access_point.Points([]))
-    secret: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    log_group: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    security_group: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    topic: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    target_group: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    rules: list[dict[str, t.Any]] = field(default_factory=list)
-    #: The rules by the target group that they lead to, as the last plan found them.
-    by_target: dict[t.Any, list[dict[str, t.Any]]] = field(default_factory=dict)
-    definition: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    service: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    scalable_target: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    scaling_policy: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    alarm: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    item: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    #: Rules of scheduled tasks; ``target`` is None where it wasn't looked at, since the description says what it should be.
-    cron: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    cluster: str = ""
-    #: When a service of this name that is gone now was made: it had a token of its own.
-    predecessor: dict[str, str] = field(default_factory=dict)
-    #: Why deployments of this run failed, by tenant.
-    failed: dict[str, str] = field(default_factory=dict)
-    #: Kinds that were written and whose answer doesn't tell what is there now.
-    unsure: set[str] = field(default_factory=set)
-
-    def topic_arn(self, tenant: Tenant) -> str:
-        return f"arn:{self.partition}:sns:{self.region}:{self.account}:{tenant.names['topic']}"
-
-    def log_arn(self, tenant: Tenant) -> str:
-        return f"arn:{self.partition}:logs:{self.region}:{self.account}:log-group:{tenant.names['log_group']}"
-
-    def ids(self, tenant: Tenant) -> dict[str, str]:
-        """The ids that AWS gave to what this tenant has."""
-        found = {"topic": self.topic_arn(tenant)} if tenant.names["topic"] else {}
-        if tenant.id in self.secret:
-            found["secret"] = self.secret[tenant.id]["arn"]
-        if tenant.id in self.security_group:
-            found["security_group"] = self.security_group[tenant.id]["id"]
-        if tenant.id in self.target_group:
-            found["target_group"] = self.target_group[tenant.id]["TargetGroupArn"]
-            found["target_group_suffix"] = found["target_group"].rpartition(":")[2]
-        point = self.points.of(tenant.access_point) if tenant.access_point else None
-        if point is not None:
-            found["access_point"] = point.id
-        if tenant.id in self.service:
-            found["running"] = self.service[tenant.id].get("taskDefinition") or ""
-        return {**found, "cluster": f"arn:{self.partition}:ecs:{self.region}:{self.account}:cluster/{self.cluster}"}
-
-    def primary(self, tenant: str) -> dict[str, t.Any] | None:
-        """The newest deployment of a service."""
-        return next((one for one in self.service[tenant]["deployments"] if one["status"] == "PRIMARY"), None)
-
-    def mark(self, tenant: str) -> Mark | None:
-        words = self.service.get(tenant, {}).get("tags", {}).get(VERIFIED, "").split()
-        if len(words) != 4 or not words[0].isdigit() or not words[3].isdigit():
-            return None
-        return Mark(int(words[0]), words[1], "" if words[2] == "-" else words[2], int(words[3]))
-
-    def revision(self, tenant: str) -> int:
-        """The number of the revision that the service is to run."""
-        return int(self.service[tenant]["taskDefinition"].rpartition(":")[2])
-
-
-def unchanged(want: Desired, tenant: Tenant, seen: Seen) -> bool:
-    """Whether the service runs a verified revision of just the wanted content; its tag says so without a look at the revision."""
-    mark = seen.mark(tenant.id) if tenant.id in seen.service else None
-    if mark is None or mark.revision != seen.revision(tenant.id):
-        return False
-    return mark.content == digest(want, tenant, seen)
-
-
-def digest(want: Desired, tenant: Tenant, seen: Seen) -> str:
-    """Of the wanted task definition with the ids that are there."""
-    return content(normal_definition(resolved(task_definition(want, tenant, seen.region), seen.ids(tenant))))
-
-
 def observe(aws: t.Any, want: Desired) -> Seen:
     """All of it; after writes that told what they left, only what no answer told."""
     seen = aws.notes.pop("tenants", None)
@@ -156,6 +54,10 @@ def observe(aws: t.Any, want: Desired) -> Seen:
     clients = {name: aws.client(name) for name in CLIENTS}
     if any(tenant.o["cron"] for tenant in want.tenants):
         clients["events"] = aws.client("events")
+    if any(tenant.o["roles"] is not None for tenant in want.tenants):
+        clients["iam"] = aws.client("iam")
+    if any(one.get("region") for tenant in want.tenants for one in tenant.o["alarms"]):
+        clients |= {f"{EDGE} {name}": aws.client(name, EDGE) for name in ("cloudwatch", "sns", "resourcegroupstaggingapi")}
     if any(tenant.o.get("registry") for tenant in want.tenants):
         clients["dynamodb"] = aws.client("dynamodb")
     look = _Look(aws, want, seen, clients)
@@ -193,22 +95,30 @@ class _Look:
             "target_group": [self.target_groups],
             "security_group": [self.groups],
             "log_group": [self.log_groups],
-            "alarm": [lambda names=names: self.alarms(names) for names in chunks(self.alarm_names(), 100)],
+            "alarm": [
+                lambda names=names, region=region: self.alarms(names, region)
+                for region in (None, EDGE)
+                for names in chunks(self.alarm_names(region), 100)
+            ],
         }
         if any(tenant.o["database"] for tenant in self.tenants):
             jobs["secret"] = [self.secrets]
         if any(tenant.access_point for tenant in self.tenants):
             jobs["access_point"] = [self.points]
         if self.by_name("topic"):
-            jobs["topic"] = [self.topics_of_one] if self.one else [self.topics]
-            jobs["subscriptions"] = [] if self.one else [self.subscriptions]
+            for kind in ("topic", "edge_topic") if self.at_edge() else ("topic",):
+                look = (self.topics_of_one,) if self.one else (self.topics, self.subscriptions)
+                jobs[kind] = [lambda one=one, kind=kind: one(kind) for one in look]
         if "dynamodb" in self.clients:
             jobs["item"] = [self.items]
         if "events" in self.clients:
             jobs["cron"] = [self.cron_of_one] if self.one else [self.crons]
+        if "iam" in self.clients:
+            jobs["role"] = [self.roles]
+        if any(tenant.o["dashboard"] for tenant in self.tenants):
+            jobs["dashboard"] = [self.dashboards]
         if unsure is not None:
             jobs |= self.scaling()
-            jobs["topic"] = jobs.get("topic", []) + jobs.get("subscriptions", [])
             return [job for kind in sorted(unsure) for job in jobs.get(kind, [])]
         if not self.one:
             jobs |= {**self.scaling(), "tags": [self.tags]}
@@ -223,7 +133,7 @@ class _Look:
             if any(self.one.id in found for found in (seen.target_group, seen.log_group, seen.topic)):
                 jobs.append(self.tags)
         else:
-            jobs += self.confirm()
+            jobs += [*self.confirm(), *self.dashboards_that_differ()]
         if self.want.state == "present":
             jobs += [lambda tenant=tenant: self.definition(tenant) for tenant in self.tenants if not unchanged(self.want, tenant, seen)]
             jobs += [lambda tenant=tenant: self.attributes(tenant) for tenant in self.tenants if attributes(tenant)]
@@ -293,34 +203,41 @@ class _Look:
     def points(self) -> None:
         self.seen.points = access_point.look(self.aws, self.want.platform["file_system_id"])
 
-    def topics_of_one(self) -> None:
-        tenant = self.tenants[0]
-        found = sns.list_subscriptions_by_topic(self.clients["sns"], self.seen.topic_arn(tenant))
+    def there(self, service: str, kind: str) -> t.Any:
+        """The client for a topic of either kind."""
+        return self.clients[f"{EDGE} {service}" if kind == "edge_topic" else service]
+
+    def at_edge(self) -> list[Tenant]:
+        return [tenant for tenant in self.tenants if at_edge(self.want, tenant)]
+
+    def topics_of_one(self, kind: str) -> None:
+        tenant, topics = self.tenants[0], getattr(self.seen, kind)
+        found = sns.list_subscriptions_by_topic(self.there("sns", kind), self.seen.topic_arn(tenant, kind))
         if found is not None:
-            had = self.seen.topic.get(tenant.id, {"tags": {}})
-            self.seen.topic[tenant.id] = {**had, "subscriptions": {(one["Protocol"], one["Endpoint"]) for one in found}}
+            had = topics.get(tenant.id, {"tags": {}})
+            topics[tenant.id] = {**had, "subscriptions": {(one["Protocol"], one["Endpoint"]): one["SubscriptionArn"] for one in found}}
 
-    def topics(self) -> None:
-        arns = {self.seen.topic_arn(tenant): tenant for tenant in self.tenants}
-        for arn in sns.list_topics(self.clients["sns"]):
+    def topics(self, kind: str) -> None:
+        arns = {self.seen.topic_arn(tenant, kind): tenant for tenant in self.tenants}
+        for arn in sns.list_topics(self.there("sns", kind)):
             if arn in arns:
-                self.seen.topic.setdefault(arns[arn].id, {}).setdefault("tags", {})
+                getattr(self.seen, kind).setdefault(arns[arn].id, {}).setdefault("tags", {})
 
-    def subscriptions(self) -> None:
-        arns = {self.seen.topic_arn(tenant): tenant for tenant in self.tenants}
-        found: dict[str, set[tuple[str, str]]] = {tenant.id: set() for tenant in self.tenants}
-        for one in sns.list_subscriptions(self.clients["sns"]):
+    def subscriptions(self, kind: str) -> None:
+        arns = {self.seen.topic_arn(tenant, kind): tenant for tenant in self.tenants}
+        found: dict[str, dict[tuple[str, str], str]] = {tenant.id: {} for tenant in self.tenants}
+        for one in sns.list_subscriptions(self.there("sns", kind)):
             if one["TopicArn"] in arns:
-                found[arns[one["TopicArn"]].id].add((one["Protocol"], one["Endpoint"]))
+                found[arns[one["TopicArn"]].id][one["Protocol"], one["Endpoint"]] = one["SubscriptionArn"]
         for ident, subscribed in found.items():
-            self.seen.topic.setdefault(ident, {})["subscriptions"] = subscribed
+            getattr(self.seen, kind).setdefault(ident, {})["subscriptions"] = subscribed
 
-    def alarm_names(self) -> list[str]:
-        return sorted(name for tenant in self.tenants for name in alarms(self.want, tenant))
+    def alarm_names(self, region: str | None) -> list[str]:
+        return sorted(name for tenant in self.tenants for name, one in alarms(self.want, tenant).items() if one.get("Region") == region)
 
-    def alarms(self, names: t.Sequence[str]) -> None:
-        for one in cloudwatch.describe_alarms_named(self.clients["cloudwatch"], names):
-            self.seen.alarm[one["AlarmName"]] = normal_alarm(one)
+    def alarms(self, names: t.Sequence[str], region: str | None) -> None:
+        for one in cloudwatch.describe_alarms_named(self.clients[f"{EDGE} cloudwatch" if region else "cloudwatch"], names):
+            self.seen.alarm[one["AlarmName"]] = normal_alarm(one, region)
 
     def items(self) -> None:
         tables = {tenant.o["registry"]["table"] for tenant in self.tenants if tenant.o.get("registry")}
@@ -334,15 +251,30 @@ class _Look:
     def cron_of_one(self) -> None:
         tenant, client = self.tenants[0], self.clients["events"]
         name = tenant.names["cron"]
-        found, targets = together(lambda: events.describe_rule(client, name), lambda: events.list_targets_by_rule(client, name))
+        found = events.describe_rule(client, name)
         if found is not None:
-            self.seen.cron[tenant.id] = {**found, "target": targets or []}
+            self.seen.cron[tenant.id] = {**found, "target": events.list_targets_by_rule(client, name) or []}
 
     def crons(self) -> None:
         names = self.by_name("cron")
         for one in events.list_rules(self.clients["events"], os.path.commonprefix(list(names))):
             if one["Name"] in names and names[one["Name"]].o["cron"]:
                 self.seen.cron[names[one["Name"]].id] = {**one, "target": None}
+
+    def roles(self) -> None:
+        self.seen.role = tenant_roles.look(self.aws, self.tenants)
+
+    def dashboards(self) -> None:
+        if self.one:
+            tenant_watch.look_at_one(self.aws, self.one, self.seen)
+        else:
+            tenant_watch.list_all(self.aws, self.tenants, self.seen)
+
+    def dashboards_that_differ(self) -> list[t.Callable[[], t.Any]]:
+        return [
+            lambda tenant=tenant: tenant_watch.look_at_one(self.aws, tenant, self.seen)
+            for tenant in tenant_watch.differing(self.want, self.seen)
+        ]
 
     def scaling(self) -> dict[str, list[t.Callable[[], t.Any]]]:
         resources = [self.want.resource(tenant) for tenant in self.tenants]
@@ -378,16 +310,19 @@ class _Look:
             self.clients["resourcegroupstaggingapi"], types, {**only, **({"Tenant": self.one.id} if self.one else {})}
         )
         self.tagged = found
+        if self.at_edge() and not self.one:
+            self.tagged |= tagging.get_resources(self.there("resourcegroupstaggingapi", "edge_topic"), ("sns",), only)
 
     def confirm(self) -> list[t.Callable[[], t.Any]]:
         """Put tags where they belong; what the tagging API doesn't tell is asked of the service itself, since that API may lag."""
         found, jobs = getattr(self, "tagged", {}), []
         arns: dict[str, dict[str, t.Any]] = {}
         for tenant in self.tenants:
-            for kind, arn in (("log_group", self.seen.log_arn(tenant)), ("topic", self.seen.topic_arn(tenant))):
+            for kind in ("log_group", "topic", "edge_topic"):
+                arn = self.seen.log_arn(tenant) if kind == "log_group" else self.seen.topic_arn(tenant, kind)
                 there = getattr(self.seen, kind).get(tenant.id)
-                if kind == "topic" and there is not None and "tags" not in there:
-                    del self.seen.topic[tenant.id]  # subscriptions were looked for, but there is no topic
+                if kind != "log_group" and there is not None and "tags" not in there:
+                    del getattr(self.seen, kind)[tenant.id]  # subscriptions were looked for, but there is no topic
                 elif there is not None:
                     arns[arn] = there
             if tenant.id in self.seen.target_group:
@@ -397,7 +332,8 @@ class _Look:
             if arn in found:
                 there["tags"] = found[arn]
             elif ":sns:" in arn:
-                jobs.append(lambda arn=arn, there=there: there.update(tags=sns.list_tags_for_resource(self.clients["sns"], arn) or {}))
+                client = self.there("sns", "edge_topic" if f":{EDGE}:" in arn else "topic")
+                jobs.append(lambda arn=arn, there=there, client=client: there.update(tags=sns.list_tags_for_resource(client, arn) or {}))
             elif ":logs:" in arn:
                 jobs.append(lambda arn=arn, there=there: there.update(tags=logs.list_tags_for_resource(self.clients["logs"], arn) or {}))
         missing = [arn for arn in arns if ":targetgroup/" in arn and arn not in found]

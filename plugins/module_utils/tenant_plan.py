@@ -10,15 +10,14 @@ registry). So a run that stops between any two has nothing that serves wrongly, 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
-from . import access_point
+from . import access_point, tenant_roles, tenant_watch
 from .reconcile import Change, Refused
-from .tenant_desired import Desired, Tenant
-from .tenant_names import MANAGED_BY
-from .tenant_observe import CONTENT, VERIFIED, Seen, digest, unchanged
+from .tenant_changes import AFTER, FIRST, LAST, NAMING, PRIORITY, SERVICE, WAIT, change, ours
+from .tenant_desired import EDGE, Desired, Tenant
 from .tenant_resources import (
     alarms,
+    at_edge,
     attributes,
     content,
     cron_description,
@@ -41,19 +40,8 @@ from .tenant_resources import (
     target_group_fixed,
     task_definition,
 )
+from .tenant_seen import Seen, unchanged
 
-
-@dataclass(frozen=True)
-class TenantChange(Change):
-    tenant: Tenant
-
-
-def change(name: str, wave: int, told: str, **of: t.Any) -> t.Any:
-    """A kind of change: one write, in its wave."""
-    return dataclass(frozen=True)(type(name, (TenantChange,), {"wave": wave, "__doc__": told, "__module__": __name__, **of}))
-
-
-FIRST, NAMING, PRIORITY, SERVICE, WAIT, AFTER, LAST = 10, 30, 20, 40, 50, 60, 70
 CreateSecret = change("CreateSecret", FIRST, "Its password is made here, once.")
 UpdateSecret = change("UpdateSecret", FIRST, "Other members than the password, which stays.")
 CreateLogGroup = change("CreateLogGroup", FIRST, "With its retention.")
@@ -61,6 +49,7 @@ SetRetention = change("SetRetention", FIRST, "How long logs are kept.")
 CreateSecurityGroup = change("CreateSecurityGroup", FIRST, "With its rules.")
 SetIngress = change("SetIngress", FIRST, "Who may connect.")
 CreateTopic = change("CreateTopic", FIRST, "Alarms go there.")
+CreateEdgeTopic = change("CreateEdgeTopic", FIRST, "Alarms on CloudFront go there, in the region of their metrics.")
 CreateTargetGroup = change("CreateTargetGroup", FIRST, "With its attributes.")
 ModifyTargetGroup = change("ModifyTargetGroup", FIRST, "How targets are checked.")
 SetTargetGroupAttributes = change("SetTargetGroupAttributes", FIRST, "How targets leave.")
@@ -71,6 +60,7 @@ ModifyRule = change("ModifyRule", NAMING, "Hosts or target.")
 RegisterTaskDefinition = change("RegisterTaskDefinition", NAMING, "A new revision; earlier ones stay, to return to.")
 PutAlarm = change("PutAlarm", NAMING, "By name.")
 Subscribe = change("Subscribe", NAMING, "Who is told.")
+SubscribeAtEdge = change("SubscribeAtEdge", NAMING, "Who is told.")
 CreateService = change("CreateService", SERVICE, "Guarded by a token that follows from what is wanted.")
 UpdateService = change("UpdateService", SERVICE, "One call; the desired count stays.")
 RollBackService = change("RollBackService", SERVICE, "To a revision that was verified.")
@@ -88,6 +78,13 @@ DeleteService = change("DeleteService", 13, "Its tasks drain and stop.", disrupt
 DeleteTargetGroup = change("DeleteTargetGroup", 14, "Nothing names it any more.")
 DeleteSecurityGroup = change("DeleteSecurityGroup", 14, "Nothing names it any more.")
 DeleteTopic = change("DeleteTopic", 14, "Nothing names it any more.")
+DeleteEdgeTopic = change("DeleteEdgeTopic", 14, "Nothing names it any more.")
+
+#: The kinds of topics, with what is done to them and what they are called.
+TOPICS = {
+    "topic": (CreateTopic, Subscribe, DeleteTopic, "topic"),
+    "edge_topic": (CreateEdgeTopic, SubscribeAtEdge, DeleteEdgeTopic, f"topic in {EDGE}"),
+}
 
 ACCESS_POINT = (
     access_point.CreateAccessPoint, access_point.ReplaceAccessPoint, access_point.TagAccessPoint, access_point.WaitForAccessPoint,
@@ -124,8 +121,12 @@ def _present(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     moved = any(isinstance(one, UpdateSecret) and set(one.after) != {"kms_key_id"} for one in made)
     if tenant.access_point:
         made += access_point.plan(tenant.access_point, seen.points)
-    made += _log_group(tenant, seen) + _security_group(want, tenant, seen) + _topic(tenant, seen)
+    made += tenant_roles.plan(want, tenant, seen)
+    made += _log_group(tenant, seen) + _security_group(want, tenant, seen) + _topic(tenant, seen, "topic")
+    if at_edge(want, tenant):
+        made += _topic(tenant, seen, "edge_topic")
     made += _target_group(want, tenant, seen) + _rule(tenant, seen) + _alarms(want, tenant, seen)
+    made += tenant_watch.plan(want, tenant, seen)
     made += _service(want, tenant, seen, moved) + _scaling(tenant, seen)
     made += _cron(
         want, tenant, seen, any("taskDefinition" in (one.after or {}) for one in made if type(one) in (CreateService, UpdateService))
@@ -133,15 +134,6 @@ def _present(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     if tenant.o.get("registry"):
         made += _item(tenant, seen, "active")
     return made
-
-
-def _ours(tenant: Tenant, what: str, tags: t.Mapping[str, str], foreign_ok: bool = False) -> None:
-    """Refuse to touch what isn't tagged as this tenant's, unless it is to be taken over."""
-    if not tenant.o["adopt"] and (tags.get("ManagedBy"), tags.get("Tenant")) != (MANAGED_BY, tenant.id):
-        raise Refused(
-            f"{what} is there already and isn't tagged as tenant {tenant.id}'s (Tenant {tags.get('Tenant')!r}, ManagedBy"
-            f" {tags.get('ManagedBy')!r}): set adopt to take it over, or give it another name."
-        )
 
 
 def _tags(tenant: Tenant, what: str, kind: str, have: t.Mapping[str, str], name: str) -> list[Change]:
@@ -160,7 +152,7 @@ def _secret(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
         return [CreateSecret(path, None, wanted, tenant)]
     if there["deleted"]:
         raise Refused(f"Secret {name} is being deleted: restore it (aws secretsmanager restore-secret), then run this again.")
-    _ours(tenant, f"Secret {name}", there["tags"])
+    ours(tenant, f"Secret {name}", there["tags"])
     made: list[Change] = []
     have = {key: there["tags"].get(f"bbws:{key}") for key in secret_content(tenant)}
     if want.platform["kms_key_id"]:
@@ -175,7 +167,7 @@ def _log_group(tenant: Tenant, seen: Seen) -> list[Change]:
     name, wanted, there = tenant.names["log_group"], tenant.o["retention_days"], seen.log_group.get(tenant.id)
     if there is None:
         return [CreateLogGroup(f"{tenant.id}: log group {name}", None, {"retention_days": wanted}, tenant)]
-    _ours(tenant, f"Log group {name}", there["tags"])
+    ours(tenant, f"Log group {name}", there["tags"])
     made: list[Change] = []
     if there["retention"] != wanted:
         made.append(SetRetention(f"{tenant.id}: retention of {name}", there["retention"], wanted, tenant))
@@ -186,27 +178,27 @@ def _security_group(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     name, wanted, there = tenant.names["security_group"], ingress(want, tenant), seen.security_group.get(tenant.id)
     if there is None:
         return [CreateSecurityGroup(f"{tenant.id}: security group {name}", None, {"ingress": wanted}, tenant)]
-    _ours(tenant, f"Security group {name}", there["tags"])
+    ours(tenant, f"Security group {name}", there["tags"])
     made: list[Change] = []
     if there["ingress"] != wanted:
         made.append(SetIngress(f"{tenant.id}: ingress of {name}", there["ingress"], wanted, tenant))
     return made + _tags(tenant, f"security group {name}", "security_group", there["tags"], name)
 
 
-def _topic(tenant: Tenant, seen: Seen) -> list[Change]:
-    name, there = tenant.names["topic"], seen.topic.get(tenant.id)
+def _topic(tenant: Tenant, seen: Seen, kind: str) -> list[Change]:
+    name, there, (create, subscribe, _delete, told) = tenant.names["topic"], getattr(seen, kind).get(tenant.id), TOPICS[kind]
     if not name:
         return []
     made: list[Change] = []
     if there is None:
-        made.append(CreateTopic(f"{tenant.id}: topic {name}", None, {"name": name}, tenant))
+        made.append(create(f"{tenant.id}: {told} {name}", None, {"name": name}, tenant))
     else:
-        _ours(tenant, f"Topic {name}", there["tags"])
-        made += _tags(tenant, f"topic {name}", "topic", there["tags"], name)
-    have = there["subscriptions"] if there else set()
+        ours(tenant, f"{told.capitalize()} {name}", there["tags"])
+        made += _tags(tenant, f"{told} {name}", kind, there["tags"], name)
+    have = there["subscriptions"] if there else {}
     for one in tenant.o["subscriptions"]:
         if (one["protocol"], one["endpoint"]) not in have:
-            made.append(Subscribe(f"{tenant.id}: {one['endpoint']} of topic {name}", None, dict(one), tenant))
+            made.append(subscribe(f"{tenant.id}: {one['endpoint']} of {told} {name}", None, dict(one), tenant))
     return made
 
 
@@ -215,7 +207,7 @@ def _target_group(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     if there is None:
         after = {**target_group_fixed(want, tenant), **wanted, **attributes(tenant)}
         return [CreateTargetGroup(f"{tenant.id}: target group {name}", None, after, tenant)]
-    _ours(tenant, f"Target group {name}", there["tags"])
+    ours(tenant, f"Target group {name}", there["tags"])
     fixed = {key: (there.get(key), value) for key, value in target_group_fixed(want, tenant).items() if there.get(key) != value}
     if fixed:
         told = ", ".join(f"{key} is {have} and should be {should}" for key, (have, should) in fixed.items())
@@ -292,7 +284,7 @@ def _service(want: Desired, tenant: Tenant, seen: Seen, moved: bool) -> list[Cha
     """``moved``: the secret gets another content in this run."""
     name, there = tenant.names["service"], seen.service.get(tenant.id)
     wanted, ids = service(want, tenant), seen.ids(tenant)
-    definition = normal_definition(task_definition(want, tenant, seen.region))
+    definition = wanted_definition(want, tenant, seen)
     made, revision = _definition(want, tenant, seen, definition)
     path, told = f"{tenant.id}: service {name}", f"content {content(definition)}"
     if there is None:
@@ -300,7 +292,7 @@ def _service(want: Desired, tenant: Tenant, seen: Seen, moved: bool) -> list[Cha
         return [*made, CreateService(path, None, difference(None, after)[1], tenant), *_verify(want, tenant, True)]
     if there["status"] != "ACTIVE":
         raise Refused(f"Service {name} of tenant {tenant.id} is {there['status']}: wait until it is gone, then run this again.")
-    _ours(tenant, f"Service {name}", there["tags"])
+    ours(tenant, f"Service {name}", there["tags"])
     launch = there.get("launchType") or "a capacity provider"
     if launch != "FARGATE":
         raise Refused(f"Service {name} of tenant {tenant.id} runs on {launch}, which can't be changed to FARGATE: delete it first.")
@@ -320,6 +312,11 @@ def _service(want: Desired, tenant: Tenant, seen: Seen, moved: bool) -> list[Cha
     moving = deployment is not None and deployment.get("rolloutState", "COMPLETED") != "COMPLETED"
     unmarked = not unchanged(want, tenant, seen)
     return [*_verify(want, tenant, moving or unmarked, unmarked), *_tags_of_service(tenant, there)]
+
+
+def wanted_definition(want: Desired, tenant: Tenant, seen: Seen) -> dict[str, t.Any]:
+    """By tokens, also where somebody gave an id in full, such as the ARN of the tenant's own secret."""
+    return symbolic(normal_definition(task_definition(want, tenant, seen.region)), seen.ids(tenant))
 
 
 def _verify(want: Desired, tenant: Tenant, needed: bool, mark: bool = True) -> list[Change]:
@@ -416,7 +413,7 @@ def _rolled_back(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     name, there = tenant.names["service"], seen.service.get(tenant.id)
     if there is None:
         raise Refused(f"Tenant {tenant.id} has no service {name} to take back.")
-    _ours(tenant, f"Service {name}", there["tags"])
+    ours(tenant, f"Service {name}", there["tags"])
     running, target = seen.revision(tenant.id), rollback_target(seen, tenant)
     done = there["tags"].get("bbws:rolled-back")
     if done == str(running):
@@ -448,18 +445,21 @@ def _absent(want: Desired, tenant: Tenant, seen: Seen) -> list[Change]:
     if named:
         made.append(DeleteAlarms(f"{ident}: alarms", named, None, tenant))
     if ident in seen.service:
-        _ours(tenant, f"Service {tenant.names['service']}", seen.service[ident]["tags"])
+        ours(tenant, f"Service {tenant.names['service']}", seen.service[ident]["tags"])
         made.append(DeleteService(f"{ident}: service {tenant.names['service']}", {"running": True}, None, tenant))
-    for kind, of in (("target_group", DeleteTargetGroup), ("security_group", DeleteSecurityGroup), ("topic", DeleteTopic)):
+    made += tenant_watch.plan_absent(tenant, seen) + tenant_roles.plan_absent(tenant, seen)
+    for kind, of in (("target_group", DeleteTargetGroup), ("security_group", DeleteSecurityGroup)):
         found = getattr(seen, kind).get(ident)
         if found is not None:
-            _ours(tenant, f"{kind.replace('_', ' ').capitalize()} {tenant.names[kind]}", found["tags"])
+            ours(tenant, f"{kind.replace('_', ' ').capitalize()} {tenant.names[kind]}", found["tags"])
             made.append(of(f"{ident}: {kind.replace('_', ' ')} {tenant.names[kind]}", tenant.names[kind], None, tenant))
+    for kind, (_create, _subscribe, of, told) in TOPICS.items():
+        found = getattr(seen, kind).get(ident)
+        if found is not None:
+            ours(tenant, f"{told.capitalize()} {tenant.names['topic']}", found["tags"])
+            made.append(of(f"{ident}: {told} {tenant.names['topic']}", tenant.names["topic"], None, tenant))
     if tenant.access_point:
         made += access_point.plan(tenant.access_point, seen.points)
     if tenant.o.get("registry") and ident in seen.item:
         made += _item(tenant, seen, "offboarded")
     return made
-
-
-__all__ = ["CONTENT", "VERIFIED", "digest", "plan"]

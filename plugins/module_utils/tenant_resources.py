@@ -12,7 +12,7 @@ import json
 import typing as t
 
 from .reconcile import sha256
-from .tenant_desired import Desired, Tenant
+from .tenant_desired import EDGE, Desired, Tenant
 from .tenant_names import MANAGED_BY
 
 #: Members of a task definition that AWS adds; all others are compared.
@@ -178,19 +178,26 @@ def scaling_policy(tenant: Tenant) -> dict[str, t.Any]:
 
 
 def alarms(want: Desired, tenant: Tenant) -> dict[str, dict[str, t.Any]]:
-    """What PutMetricAlarm gets, by name (MON-14 to MON-18). Dimensions may have {service}, {cluster}, {load_balancer}, {target_group}."""
+    """What PutMetricAlarm gets, by name (MON-14 to MON-18), and the region if it is another one.
+
+    Dimensions may have {service}, {cluster}, {load_balancer}, {target_group} and {distribution}; a tenant without
+    a distribution has no alarm on it.
+    """
     balancer = want.platform["load_balancer_arn"].partition(":loadbalancer/")[2]
     known = {
         "service": tenant.names["service"],
         "cluster": want.cluster,
         "load_balancer": balancer,
         "target_group": "{target_group_suffix}",
+        "distribution": tenant.o["distribution_id"] or "",
     }
-    actions = tenant.o.get("alarm_actions")
-    if actions is None:
-        actions = ["{topic}"] if tenant.names["topic"] else []
     made = {}
     for one in tenant.o["alarms"]:
+        if not tenant.o["distribution_id"] and "{distribution}" in one["dimensions"].values():
+            continue
+        actions = tenant.o.get("alarm_actions")
+        if actions is None or one.get("region"):  # an alarm reaches topics of its own region only
+            actions = ["{edge_topic}" if one.get("region") else "{topic}"] if tenant.names["topic"] else []
         percentile = one["statistic"].startswith("p")
         made[tenant.names["alarm_prefix"] + one["name"]] = {
             "AlarmDescription": one.get("description") or f"{one['name']} of tenant {tenant.id}",
@@ -206,6 +213,7 @@ def alarms(want: Desired, tenant: Tenant) -> dict[str, dict[str, t.Any]]:
             "ActionsEnabled": True,
             "AlarmActions": sorted(actions),
             "OKActions": sorted(actions) if one["ok_actions"] else [],
+            **({"Region": one["region"]} if one.get("region") else {}),
         }
     return made
 
@@ -216,7 +224,13 @@ def _filled(value: str, known: t.Mapping[str, str]) -> str:
     return value
 
 
+def at_edge(want: Desired, tenant: Tenant) -> bool:
+    """Whether the tenant has an alarm, and so a topic, where CloudFront's metrics are."""
+    return bool(tenant.names["topic"]) and any(one.get("Region") == EDGE for one in alarms(want, tenant).values())
+
+
 def alarm_request(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    settings = {name: value for name, value in settings.items() if name != "Region"}
     return {**settings, "Dimensions": [{"Name": name, "Value": value} for name, value in settings["Dimensions"].items()]}
 
 
@@ -350,7 +364,7 @@ def normal_service(found: t.Mapping[str, t.Any], like: t.Mapping[str, t.Any]) ->
     return {name: full.get(name) for name in like}
 
 
-def normal_alarm(found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def normal_alarm(found: t.Mapping[str, t.Any], region: str | None = None) -> dict[str, t.Any]:
     members = (
         "AlarmDescription", "Namespace", "MetricName", "Statistic", "ExtendedStatistic", "Period", "EvaluationPeriods", "Threshold",
         "ComparisonOperator", "ActionsEnabled",
@@ -358,6 +372,7 @@ def normal_alarm(found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     made = {name: found[name] for name in members if found.get(name) is not None}
     return {
         **made,
+        **({"Region": region} if region else {}),
         "TreatMissingData": found.get("TreatMissingData") or "missing",
         "Dimensions": dict(sorted((one["Name"], one["Value"]) for one in found.get("Dimensions") or [])),
         "AlarmActions": sorted(found.get("AlarmActions") or []),

@@ -9,19 +9,21 @@ next wave, so a run that is stopped has at most one wave under way, and every ca
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import json
 import secrets
 import string
 import typing as t
 
-from . import access_point
+from . import access_point, tenant_roles, tenant_watch
 from .aws import autoscaling, cloudwatch, dynamodb, ec2, ecs, elbv2, events, logs, secretsmanager, sns
 from .aws.account import poll
 from .reconcile import Change, sha256
-from .tenant_desired import Desired, Tenant
-from .tenant_observe import CONTENT, VERIFIED, Mark, Seen, digest, observe, rule_of
+from .tenant_desired import EDGE, Desired, Tenant
+from .tenant_observe import observe, rule_of
 from .tenant_plan import (
     ACCESS_POINT,
+    CreateEdgeTopic,
     CreateLogGroup,
     CreateRule,
     CreateSecret,
@@ -31,6 +33,7 @@ from .tenant_plan import (
     CreateTopic,
     DeleteAlarms,
     DeleteCron,
+    DeleteEdgeTopic,
     DeleteRule,
     DeleteSecurityGroup,
     DeleteService,
@@ -53,12 +56,14 @@ from .tenant_plan import (
     SetTags,
     SetTargetGroupAttributes,
     Subscribe,
+    SubscribeAtEdge,
     UpdateSecret,
     UpdateService,
     WaitForService,
     plan,
     rollback_target,
     tenant_of,
+    wanted_definition,
 )
 from .tenant_plan import rule_of as rule_there
 from .tenant_resources import (
@@ -84,6 +89,7 @@ from .tenant_resources import (
     target_group_fixed,
     task_definition,
 )
+from .tenant_seen import CONTENT, VERIFIED, Mark, Seen, digest
 from .tenant_wait import wait_for_services
 
 __all__ = ["apply", "apply_wave", "follows", "observe", "plan", "result", "undo", "undone"]
@@ -240,18 +246,22 @@ def _set_ingress(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
     return lambda: there.update(ingress=list(change.after))
 
 
-def _create_topic(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
-    tenant, key = change.tenant, want.platform["kms_key_id"]
+def _sns(aws: t.Any, kind: str) -> t.Any:
+    return aws.client("sns", EDGE) if kind == "edge_topic" else aws.client("sns")
+
+
+def _create_topic(aws: t.Any, want: Desired, change: t.Any, seen: Seen, kind: str = "topic") -> Land:
+    """The platform's key is of its own region, so a topic elsewhere is encrypted by AWS alone."""
+    tenant, key = change.tenant, want.platform["kms_key_id"] if kind == "topic" else None
     name = tenant.names["topic"]
-    sns.create_topic(aws.client("sns"), name, {"KmsMasterKeyId": key} if key else {}, tenant.tags(name))
-    return lambda: seen.topic.update({tenant.id: {"subscriptions": set(), "tags": tenant.tags(name)}})
+    sns.create_topic(_sns(aws, kind), name, {"KmsMasterKeyId": key} if key else {}, tenant.tags(name))
+    return lambda: getattr(seen, kind).update({tenant.id: {"subscriptions": {}, "tags": tenant.tags(name)}})
 
 
-def _subscribe(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
+def _subscribe(aws: t.Any, want: Desired, change: t.Any, seen: Seen, kind: str = "topic") -> Land:
     one = change.after
-    sns.subscribe(aws.client("sns"), seen.topic_arn(change.tenant), one["protocol"], one["endpoint"])
-    seen.unsure.add("topic")
-    return lambda: seen.topic[change.tenant.id]["subscriptions"].add((one["protocol"], one["endpoint"]))
+    made = sns.subscribe(_sns(aws, kind), seen.topic_arn(change.tenant, kind), one["protocol"], one["endpoint"])
+    return lambda: getattr(seen, kind)[change.tenant.id]["subscriptions"].update({(one["protocol"], one["endpoint"]): made})
 
 
 def _create_target_group(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
@@ -285,8 +295,8 @@ def _set_tags(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
         logs.tag_resource(aws.client("logs"), seen.log_arn(tenant), tags)
     elif kind == "security_group":
         ec2.create_tags(aws.client("ec2"), there["id"], tags)
-    elif kind == "topic":
-        sns.tag_resource(aws.client("sns"), seen.topic_arn(tenant), tags)
+    elif kind in ("topic", "edge_topic"):
+        sns.tag_resource(_sns(aws, kind), seen.topic_arn(tenant, kind), tags)
     elif kind == "target_group":
         elbv2.add_tags(aws.client("elbv2"), there["TargetGroupArn"], tags)
     else:
@@ -331,7 +341,8 @@ def _put_alarm(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
     tenant, name = change.tenant, change.path.rpartition(" alarm ")[2]
     settings = resolved(alarms(want, tenant)[name], seen.ids(tenant))
     tags = [] if change.before is not None else [{"Key": key, "Value": value} for key, value in sorted(tenant.tags(name).items())]
-    cloudwatch.put_metric_alarm(aws.client("cloudwatch"), name, {**alarm_request(settings), **({"Tags": tags} if tags else {})})
+    client = aws.client("cloudwatch", settings.get("Region"))
+    cloudwatch.put_metric_alarm(client, name, {**alarm_request(settings), **({"Tags": tags} if tags else {})})
     seen.unsure.add("alarm")
     return lambda: seen.alarm.update({name: settings})
 
@@ -356,7 +367,7 @@ def _register(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
 
 def _definition_arn(want: Desired, tenant: Tenant, seen: Seen) -> str | None:
     """The revision with the wanted content; None when the service runs it already."""
-    wanted = normal_definition(task_definition(want, tenant, seen.region))
+    wanted = wanted_definition(want, tenant, seen)
     known = seen.definition.get(tenant.id, {})
     for one in (known.get("running"), known.get("newest")):
         if one and one["status"] == "ACTIVE" and symbolic(normal_definition(one), seen.ids(tenant)) == wanted:
@@ -442,9 +453,8 @@ def _put_policy(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
 def _item(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
     tenant = change.tenant
     wanted = registry(tenant, "offboarded" if want.state == "absent" else "active")
-    dynamodb.update_attributes(aws.client("dynamodb"), tenant.o["registry"]["table"], "tenant_id", tenant.id, wanted)
-    seen.unsure.add("item")
-    return lambda: seen.item.update({tenant.id: {**seen.item.get(tenant.id, {}), **wanted}})
+    made = dynamodb.update_attributes(aws.client("dynamodb"), tenant.o["registry"]["table"], "tenant_id", tenant.id, wanted)
+    return lambda: seen.item.update({tenant.id: made})
 
 
 def _put_cron(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
@@ -481,7 +491,11 @@ def _deregister(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
 
 
 def _delete_alarms(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
-    cloudwatch.delete_alarms(aws.client("cloudwatch"), change.before)
+    of = alarms(want, change.tenant)
+    for region in (None, EDGE):
+        names = [name for name in change.before if of[name].get("Region") == region]
+        if names:
+            cloudwatch.delete_alarms(aws.client("cloudwatch", region), names)
     return lambda: [seen.alarm.pop(name, None) for name in change.before]
 
 
@@ -517,13 +531,16 @@ def _delete_group(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
     return lambda: seen.security_group.pop(change.tenant.id, None)
 
 
-def _delete_topic(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
-    sns.delete_topic(aws.client("sns"), seen.topic_arn(change.tenant))
-    return lambda: seen.topic.pop(change.tenant.id, None)
+def _delete_topic(aws: t.Any, want: Desired, change: t.Any, seen: Seen, kind: str = "topic") -> Land:
+    sns.delete_topic(_sns(aws, kind), seen.topic_arn(change.tenant, kind))
+    return lambda: getattr(seen, kind).pop(change.tenant.id, None)
 
 
 MAKERS: dict[t.Any, t.Callable[..., Land]] = {
-    **dict.fromkeys(ACCESS_POINT, _access_point),
+    **dict.fromkeys(ACCESS_POINT, _access_point), **tenant_roles.MAKERS, **tenant_watch.MAKERS,
+    CreateEdgeTopic: functools.partial(_create_topic, kind="edge_topic"),
+    SubscribeAtEdge: functools.partial(_subscribe, kind="edge_topic"),
+    DeleteEdgeTopic: functools.partial(_delete_topic, kind="edge_topic"),
     CreateSecret: _create_secret, UpdateSecret: _update_secret, CreateLogGroup: _create_log_group, SetRetention: _set_retention,
     CreateSecurityGroup: _create_security_group, SetIngress: _set_ingress, CreateTopic: _create_topic, Subscribe: _subscribe,
     CreateTargetGroup: _create_target_group, ModifyTargetGroup: _modify_target_group, SetTargetGroupAttributes: _set_attributes,
@@ -542,6 +559,8 @@ HALVES = {
     CreateTargetGroup: (SetTargetGroupAttributes,),
     UpdateSecret: (UpdateSecret,),
     RollBackService: (RollBackService,),
+    DeleteAlarms: (DeleteAlarms,),
+    tenant_roles.TakePolicies: (tenant_roles.TakePolicies,),
     PutCron: (PutCron,),
 }
 
@@ -581,5 +600,12 @@ def _told(tenant: Tenant, seen: Seen) -> dict[str, t.Any]:
         "security_group_id": ids.get("security_group"),
         "access_point_id": ids.get("access_point"),
         "secret_arn": ids.get("secret"),
+        "unconfirmed": _unconfirmed(tenant, seen),
         "failed": seen.failed.get(tenant.id),
     }
+
+
+def _unconfirmed(tenant: Tenant, seen: Seen) -> list[str]:
+    """Who was told of a topic and hasn't confirmed yet, and so gets nothing from it."""
+    told = [(seen.topic.get(tenant.id) or {}).get("subscriptions"), (seen.edge_topic.get(tenant.id) or {}).get("subscriptions")]
+    return sorted({endpoint for one in told for (_protocol, endpoint), arn in (one or {}).items() if arn == sns.PENDING})

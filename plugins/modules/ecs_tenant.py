@@ -109,6 +109,10 @@ tenants:
     secret_arn:
       description: The secret.
       type: str
+    unconfirmed:
+      description: Subscribers of its topics who haven't confirmed yet, and so are told nothing.
+      type: list
+      elements: str
     failed:
       description: Why its deployment failed in this run, with events and reasons of stopped tasks.
       type: str

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from local_aws import clock, later
-from local_aws.accounts import ACCOUNTS
+from local_aws.accounts import ACCOUNTS, REGION
 from local_aws.seeds_tenants import NEWER, image, platform
 
 IDS = {name: number for number, name in enumerate(("create", "change", "nothing", "rollback", "bad", "absent"), 1)}
@@ -37,9 +37,16 @@ def tenant(name: str, **more: Any) -> dict[str, Any]:
                 "name": "high-cpu", "namespace": "AWS/ECS", "metric_name": "CPUUtilization", "dimensions": {"ServiceName": "{service}"},
                 "statistic": "Average", "period": 300, "evaluation_periods": 2, "threshold": 80.0, "comparison": "GreaterThanThreshold",
                 "treat_missing_data": "missing", "ok_actions": True,
-            }
+            },
+            {
+                "name": "cloudfront-5xx", "namespace": "AWS/CloudFront", "metric_name": "5xxErrorRate", "region": "us-east-1",
+                "dimensions": {"DistributionId": "{distribution}", "Region": "Global"}, "statistic": "Average", "period": 60,
+                "evaluation_periods": 2, "threshold": 1.0, "comparison": "GreaterThanThreshold", "treat_missing_data": "missing",
+                "ok_actions": True,
+            },
         ],
-        "registry": {"table": "tenants-sit"}, **more,
+        "registry": {"table": "tenants-sit"}, "roles": {"assets_bucket": "media"}, "distribution_id": f"E{number:013}",
+        "dashboard": {"name": "{tenant}-SIT", "database_cluster": "db"}, **more,
     }  # fmt: skip
 
 
@@ -58,12 +65,12 @@ def bring_up(aws: Any, params: dict[str, Any], tenants: list[dict[str, Any]], en
     from ansible_collections.bbws.platform.plugins.module_utils.reconcile import run
     from ansible_collections.bbws.platform.plugins.module_utils.tenant_desired import desired
 
-    clients: dict[str, Any] = {}
+    clients: dict[Any, Any] = {}
 
-    def client(service: str, **_more: Any) -> Any:
-        if service not in clients:
-            clients[service] = aws.client(service, env)
-        return clients[service]
+    def client(service: str, region: str = REGION, **_more: Any) -> Any:
+        if (service, region) not in clients:
+            clients[service, region] = aws.client(service, env, region)
+        return clients[service, region]
 
     def pause(seconds: float) -> None:
         clock.advance(seconds)

@@ -33,6 +33,8 @@ MOVED = {
     "TransactionInProgressException",
     "AccessPointAlreadyExists",
     "ResourceExistsException",
+    "EntityAlreadyExists",
+    "ConcurrentModification",
     "ResourceAlreadyExistsException",
     "InvalidGroup.Duplicate",
     "InvalidPermission.Duplicate",

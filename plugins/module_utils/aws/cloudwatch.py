@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import datetime
+import json
 import typing as t
 
 from .calls import Incomplete, read, whole, write
 
 PERIOD = 60  # seconds; Lambda's metrics come by the minute
+#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetDashboard.html
+NO_DASHBOARD = ("ResourceNotFound", "DashboardNotFoundError")
 QUERIES_MAX = 500  # of one GetMetricData
 
 
@@ -114,11 +117,33 @@ def delete_alarms(client: t.Any, names: t.Sequence[str]) -> None:
     client.delete_alarms(AlarmNames=list(names))
 
 
-@read("list the dashboards")
 def list_dashboards(client: t.Any) -> list[str]:
     """The names of all dashboards."""
+    return [entry["DashboardName"] for entry in list_dashboard_entries(client)]
+
+
+@read("list the dashboards")
+def list_dashboard_entries(client: t.Any) -> list[dict[str, t.Any]]:
+    """Names and sizes of all dashboards; they are the account's, whatever the region."""
     pages = client.get_paginator("list_dashboards").paginate()
-    return [entry["DashboardName"] for page in pages for entry in whole(page, ("DashboardEntries",), "ListDashboards")["DashboardEntries"]]
+    return [entry for page in pages for entry in whole(page, ("DashboardEntries",), "ListDashboards")["DashboardEntries"]]
+
+
+@read("read dashboard {name}", missing=NO_DASHBOARD)
+def get_dashboard(client: t.Any, name: str) -> t.Any:
+    """What is on it; None when there is no such dashboard."""
+    return json.loads(whole(client.get_dashboard(DashboardName=name), ("DashboardBody",), "GetDashboard")["DashboardBody"])
+
+
+@write("put dashboard {name}")
+def put_dashboard(client: t.Any, name: str, body: str) -> None:
+    """The same name again is the same dashboard."""
+    client.put_dashboard(DashboardName=name, DashboardBody=body)
+
+
+@write("delete dashboard {name}", missing=NO_DASHBOARD)
+def delete_dashboard(client: t.Any, name: str) -> None:
+    client.delete_dashboards(DashboardNames=[name])
 
 
 def _query(ident: str, metric: str, stat: str, dimensions: t.Sequence[tuple[str, str]], period: int, namespace: str) -> dict[str, t.Any]:

@@ -107,15 +107,17 @@ def batch_get_by(client: t.Any, table: str, name: str, values: t.Collection[str]
 
 
 @write("update {value} in {table}")
-def update_attributes(client: t.Any, table: str, name: str, value: str, attributes: Item) -> None:
-    """Set these attributes of an item and leave its others; it is made if it isn't there."""
-    client.update_item(
+def update_attributes(client: t.Any, table: str, name: str, value: str, attributes: Item) -> Item:
+    """Set these attributes of an item and leave its others; it is made if it isn't there. The item as it is then."""
+    answer = client.update_item(
         TableName=table,
         Key=marshalled({name: value}),
         UpdateExpression="SET " + ", ".join(f"#a{number} = :a{number}" for number in range(len(attributes))),
         ExpressionAttributeNames={f"#a{number}": key for number, key in enumerate(sorted(attributes))},
         ExpressionAttributeValues=marshalled({f":a{number}": attributes[key] for number, key in enumerate(sorted(attributes))}),
+        ReturnValues="ALL_NEW",
     )
+    return plain(whole(answer, ("Attributes",), "UpdateItem")["Attributes"])
 
 
 def marshalled(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -8,6 +8,8 @@ import typing as t
 
 from .calls import read, whole, write
 
+#: Instead of the ARN of a subscription that nobody has confirmed.
+PENDING = "PendingConfirmation"
 NOT_FOUND = ("NotFound", "NotFoundException", "ResourceNotFoundException")
 
 
@@ -51,9 +53,13 @@ def create_topic(client: t.Any, name: str, attributes: t.Mapping[str, str], tags
 
 
 @write("subscribe {endpoint} to {topic}")
-def subscribe(client: t.Any, topic: str, protocol: str, endpoint: str) -> None:
-    """The same again is the same subscription."""
-    client.subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint, ReturnSubscriptionArn=True)
+def subscribe(client: t.Any, topic: str, protocol: str, endpoint: str) -> str:
+    """The same again is the same subscription. Its ARN, or PENDING until somebody confirms it.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+    """
+    answer = whole(client.subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint), ("SubscriptionArn",), "Subscribe")
+    return answer["SubscriptionArn"] if answer["SubscriptionArn"].startswith("arn:") else PENDING
 
 
 @write("delete topic {topic}", missing=NOT_FOUND)

@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.bbws.platform.plugins.module_utils.access_point import Point, Points
 from ansible_collections.bbws.platform.plugins.module_utils.reconcile import Refused, is_rest, plan_id
 from ansible_collections.bbws.platform.plugins.module_utils.tenant_desired import desired
-from ansible_collections.bbws.platform.plugins.module_utils.tenant_observe import VERIFIED, Mark, Seen, digest
 from ansible_collections.bbws.platform.plugins.module_utils.tenant_plan import plan
 from ansible_collections.bbws.platform.plugins.module_utils.tenant_resources import (
     alarms,
@@ -34,6 +33,7 @@ from ansible_collections.bbws.platform.plugins.module_utils.tenant_resources imp
     target_group_fixed,
     task_definition,
 )
+from ansible_collections.bbws.platform.plugins.module_utils.tenant_seen import VERIFIED, Mark, Seen, digest
 
 REGION, ACCOUNT = "af-south-1", "815856636111"
 ARN = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}"
@@ -77,7 +77,7 @@ def everything(wanted: Any) -> Seen:
         points.append(Point(f"fsap-{number}", "arn", "available", ap.path, ap.uid, ap.gid, (ap.uid, ap.gid), ap.permissions, ap.tags))
         seen.log_group[ident] = {"retention": 90, "tags": tenant.tags(name["log_group"])}
         seen.security_group[ident] = {"id": f"sg-{number}", "ingress": ingress(wanted, tenant), "tags": tenant.tags(name["security_group"])}
-        seen.topic[ident] = {"subscriptions": {("email", "x@example.com")}, "tags": tenant.tags(name["topic"])}
+        seen.topic[ident] = {"subscriptions": {("email", "x@example.com"): "arn"}, "tags": tenant.tags(name["topic"])}
         group = f"{ARN}:targetgroup/{name['target_group']}/{number}"
         seen.target_group[ident] = {
             "TargetGroupArn": group, **target_group(wanted, tenant), **target_group_fixed(wanted, tenant), "attributes": {},
@@ -141,7 +141,7 @@ SEEN: dict[str, tuple[Any, list[str]]] = {
     "no log group": (without("log_group"), ["CreateLogGroup"]),
     "another retention": (at("log_group", retention=7), ["SetRetention"]),
     "no topic": (without("topic"), ["CreateTopic", "Subscribe"]),
-    "nobody is told": (lambda seen: seen.topic["a"].update(subscriptions=set()), ["Subscribe"]),
+    "nobody is told": (lambda seen: seen.topic["a"].update(subscriptions={}), ["Subscribe"]),
     "open to the world": (at("security_group", ingress=["tcp 22-22 from 0.0.0.0/0"]), ["SetIngress"]),
     "another health path": (at("target_group", HealthCheckPath="/"), ["ModifyTargetGroup"]),
     "no rule": (lambda seen: seen.rules.clear(), ["CreateRule"]),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import re
@@ -36,7 +37,7 @@ class Lab:
         self.progress = []
         found = importlib.import_module(f"ansible_collections.bbws.platform.plugins.modules.{module}")
         base = {"profile": "bbws-sit", "expected_account_id": ACCOUNTS["sit"]}
-        result = shell.run_in_worker(module, found, base | arguments, check, self.progress.append)
+        result = shell.run_in_worker(module, found, copy.deepcopy(base | arguments), check, self.progress.append)
         self.calls = self.aws.journal(sts=False)
         assert "exception" not in result, result["exception"]
         return result
