@@ -305,7 +305,7 @@ alarms:
       default: true
     region:
       description:
-        - Region of the metric if it is another one, V(us-east-1) for CloudFront's. The alarm notifies a topic there, which has the name
+        - Region of the metric if it is another one, CloudFront's; no other is taken. The alarm notifies a topic there, which has the name
           and the subscriptions of the tenant's topic and no key of the platform's region.
       type: str
 alarm_actions:
@@ -383,8 +383,13 @@ options:
     required: true
   load_balancer:
     description: Name of the application load balancer, by which O(load_balancer_arn), O(listener_arn), O(vpc_id) and
-      O(load_balancer_security_group) are found where they aren't given.
+      O(load_balancer_security_group) are found where they aren't given. It must serve port 443 over TLS with one of O(tls_policies), and
+      may only redirect plain HTTP to HTTPS.
     type: str
+  tls_policies:
+    description: TLS policies that the listener may have; by default those without TLS 1.0 and 1.1.
+    type: list
+    elements: str
   subnet_tags:
     description: Tags of the private subnets for tasks, by which O(subnets) are found; a value may have C(*) in it.
     type: dict
@@ -462,7 +467,8 @@ notes:
     C(ecs:DescribeTasks) (reasons of a failed deployment), C(elasticloadbalancing:DescribeTargetGroupAttributes) (deregistration delay).
   - >-
     To find the platform by names: C(elasticloadbalancing:DescribeLoadBalancers) and C(elasticloadbalancing:DescribeListeners)
-    (O(load_balancer)), C(ec2:DescribeSubnets) (O(subnet_tags)), C(elasticfilesystem:DescribeFileSystems) (O(file_system)).
+    and C(elasticloadbalancing:DescribeRules) (O(load_balancer)), C(ec2:DescribeSubnets) (O(subnet_tags)),
+    C(elasticfilesystem:DescribeFileSystems) (O(file_system)).
   - >-
     To create and change: C(secretsmanager:CreateSecret), C(secretsmanager:GetSecretValue) and C(secretsmanager:PutSecretValue) (another
     database address), C(secretsmanager:UpdateSecret) (another key), C(secretsmanager:TagResource),

@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from . import access_point
+from .edge_facts import EDGE_REGION
 from .reconcile import Refused
 from .tenant_names import MANAGED_BY, check_length, check_tenant
 
@@ -26,8 +27,6 @@ NAMES: dict[str, t.Any] = {
     "topic": "{tenant}-{environment}-alerts",
     "cron": "{tenant}-{environment}-cron",
 }
-#: Where CloudFront's metrics and their alarms are. https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
-EDGE = "us-east-1"
 #: The longest that AWS takes.
 LENGTHS = {
     "service": 255,
@@ -179,6 +178,7 @@ PLATFORM_SPEC: dict[str, t.Any] = {
     "environment_name": {"type": "str", "required": True},
     "cluster": {"type": "str", "required": True},
     "load_balancer": {"type": "str"},
+    "tls_policies": {"type": "list", "elements": "str"},
     "subnet_tags": {"type": "dict"},
     "file_system": {"type": "str"},
     "vpc_id": {"type": "str"},
@@ -406,10 +406,10 @@ def _check_watching(ident: str, o: dict[str, t.Any]) -> None:
         raise Refused(f"distribution_id of tenant {ident} is {o['distribution_id']!r}, and must be like E1A2B3C4D5E6F7.")
     if o["dashboard"] and not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", o["dashboard"]["name"]):
         raise Refused(f"dashboard.name of tenant {ident} is {o['dashboard']['name']!r}, and may have letters, digits, - and _ only.")
-    elsewhere = [one for one in o["alarms"] if one.get("region") not in (None, EDGE)]
+    elsewhere = [one for one in o["alarms"] if one.get("region") not in (None, EDGE_REGION)]
     if elsewhere:
         raise Refused(
-            f"Alarm {elsewhere[0]['name']} of tenant {ident} has region {elsewhere[0]['region']!r}; only {EDGE} can be another one."
+            f"Alarm {elsewhere[0]['name']} of tenant {ident} has region {elsewhere[0]['region']!r}; only {EDGE_REGION} can be another one."
         )
     names = [one["name"] for one in o["alarms"]]
     twice = sorted({name for name in names if names.count(name) > 1})

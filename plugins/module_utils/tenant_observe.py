@@ -15,8 +15,9 @@ import typing as t
 from . import access_point, tenant_roles, tenant_watch
 from .aws import autoscaling, cloudwatch, dynamodb, ec2, ecs, elbv2, events, logs, secretsmanager, sns, tagging
 from .aws.account import together
+from .edge_facts import EDGE_REGION
 from .reconcile import Refused
-from .tenant_desired import EDGE, Desired, Tenant
+from .tenant_desired import Desired, Tenant
 from .tenant_names import MANAGED_BY
 from .tenant_resources import (
     alarms,
@@ -57,7 +58,7 @@ def observe(aws: t.Any, want: Desired) -> Seen:
     if any(tenant.o["roles"] is not None for tenant in want.tenants):
         clients["iam"] = aws.client("iam")
     if any(one.get("region") for tenant in want.tenants for one in tenant.o["alarms"]):
-        clients |= {f"{EDGE} {name}": aws.client(name, EDGE) for name in ("cloudwatch", "sns", "resourcegroupstaggingapi")}
+        clients |= {f"{EDGE_REGION} {name}": aws.client(name, EDGE_REGION) for name in ("cloudwatch", "sns", "resourcegroupstaggingapi")}
     if any(tenant.o.get("registry") for tenant in want.tenants):
         clients["dynamodb"] = aws.client("dynamodb")
     look = _Look(aws, want, seen, clients)
@@ -97,7 +98,7 @@ class _Look:
             "log_group": [self.log_groups],
             "alarm": [
                 lambda names=names, region=region: self.alarms(names, region)
-                for region in (None, EDGE)
+                for region in (None, EDGE_REGION)
                 for names in chunks(self.alarm_names(region), 100)
             ],
         }
@@ -205,7 +206,7 @@ class _Look:
 
     def there(self, service: str, kind: str) -> t.Any:
         """The client for a topic of either kind."""
-        return self.clients[f"{EDGE} {service}" if kind == "edge_topic" else service]
+        return self.clients[f"{EDGE_REGION} {service}" if kind == "edge_topic" else service]
 
     def at_edge(self) -> list[Tenant]:
         return [tenant for tenant in self.tenants if at_edge(self.want, tenant)]
@@ -236,7 +237,7 @@ class _Look:
         return sorted(name for tenant in self.tenants for name, one in alarms(self.want, tenant).items() if one.get("Region") == region)
 
     def alarms(self, names: t.Sequence[str], region: str | None) -> None:
-        for one in cloudwatch.describe_alarms_named(self.clients[f"{EDGE} cloudwatch" if region else "cloudwatch"], names):
+        for one in cloudwatch.describe_alarms_named(self.clients[f"{EDGE_REGION} cloudwatch" if region else "cloudwatch"], names):
             self.seen.alarm[one["AlarmName"]] = normal_alarm(one, region)
 
     def items(self) -> None:
@@ -332,7 +333,7 @@ class _Look:
             if arn in found:
                 there["tags"] = found[arn]
             elif ":sns:" in arn:
-                client = self.there("sns", "edge_topic" if f":{EDGE}:" in arn else "topic")
+                client = self.there("sns", "edge_topic" if f":{EDGE_REGION}:" in arn else "topic")
                 jobs.append(lambda arn=arn, there=there, client=client: there.update(tags=sns.list_tags_for_resource(client, arn) or {}))
             elif ":logs:" in arn:
                 jobs.append(lambda arn=arn, there=there: there.update(tags=logs.list_tags_for_resource(self.clients["logs"], arn) or {}))

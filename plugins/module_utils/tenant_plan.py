@@ -12,9 +12,10 @@ from __future__ import annotations
 import typing as t
 
 from . import access_point, tenant_roles, tenant_watch
+from .edge_facts import EDGE_REGION
 from .reconcile import Change, Refused
 from .tenant_changes import AFTER, FIRST, LAST, NAMING, PRIORITY, SERVICE, WAIT, change, ours
-from .tenant_desired import EDGE, Desired, Tenant
+from .tenant_desired import Desired, Tenant
 from .tenant_resources import (
     alarms,
     at_edge,
@@ -83,7 +84,7 @@ DeleteEdgeTopic = change("DeleteEdgeTopic", 14, "Nothing names it any more.")
 #: The kinds of topics, with what is done to them and what they are called.
 TOPICS = {
     "topic": (CreateTopic, Subscribe, DeleteTopic, "topic"),
-    "edge_topic": (CreateEdgeTopic, SubscribeAtEdge, DeleteEdgeTopic, f"topic in {EDGE}"),
+    "edge_topic": (CreateEdgeTopic, SubscribeAtEdge, DeleteEdgeTopic, f"topic in {EDGE_REGION}"),
 }
 
 ACCESS_POINT = (

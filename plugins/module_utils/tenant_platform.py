@@ -11,6 +11,13 @@ from .aws.account import together
 from .reconcile import Refused
 
 HTTPS = 443
+#: Without TLS 1.0 and 1.1. https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
+TLS_POLICIES = (
+    "ELBSecurityPolicy-TLS13-1-3-2021-06",
+    "ELBSecurityPolicy-TLS13-1-2-2021-06",
+    "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
+    "ELBSecurityPolicy-FS-1-2-Res-2020-10",
+)
 #: What a name stands in for.
 FOUND_BY = {
     "load_balancer": ("vpc_id", "load_balancer_arn", "listener_arn", "load_balancer_security_group"),
@@ -22,7 +29,9 @@ FOUND_BY = {
 def look_up(aws: t.Any, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The parameters with the ids of what is only named; nothing is asked for where ids are given."""
     wanted = [name for name, ids in FOUND_BY.items() if params.get(name) and any(not params.get(ident) for ident in ids)]
-    of = {"load_balancer": _load_balancer, "subnet_tags": _subnets, "file_system": _file_system}
+    present = params.get("state", "present") == "present"
+    allowed = (params.get("tls_policies") or TLS_POLICIES) if present else None
+    of = {"load_balancer": lambda aws, name: _load_balancer(aws, name, allowed), "subnet_tags": _subnets, "file_system": _file_system}
     for service in ("elbv2", "ec2", "efs"):
         aws.client(service)
     found = together(*[lambda name=name: of[name](aws, params[name]) for name in wanted]) if wanted else []
@@ -42,16 +51,43 @@ def _one(found: t.Sequence[t.Any], what: str) -> t.Any:
     return found[0]
 
 
-def _load_balancer(aws: t.Any, name: str) -> dict[str, t.Any]:
+def _load_balancer(aws: t.Any, name: str, tls_policies: t.Collection[str] | None) -> dict[str, t.Any]:
+    """Tenants are only put behind a balancer that serves them over nothing but TLS as it should be (ALB-02, SEC-05)."""
     client = aws.client("elbv2")
     balancer = _one(elbv2.describe_load_balancers(client, name) or [], f"load balancer {name}")
-    listeners = [one for one in elbv2.describe_listeners(client, balancer["LoadBalancerArn"]) or [] if one.get("Port") == HTTPS]
+    every = elbv2.describe_listeners(client, balancer["LoadBalancerArn"]) or []
+    listeners = [one for one in every if one.get("Port") == HTTPS]
+    if tls_policies is not None:
+        for one in listeners:
+            _check_tls(name, one, tls_policies)
+        for one in every:
+            if one.get("Protocol") == "HTTP":
+                _check_redirects(name, one, elbv2.describe_rules(client, one["ListenerArn"]) or [])
     return {
         "vpc_id": balancer["VpcId"],
         "load_balancer_arn": balancer["LoadBalancerArn"],
         "listener_arn": _one(listeners, f"listener on port {HTTPS} of load balancer {name}")["ListenerArn"],
         "load_balancer_security_group": _one(balancer.get("SecurityGroups") or [], f"security group of load balancer {name}"),
     }
+
+
+def _check_tls(balancer: str, listener: t.Mapping[str, t.Any], allowed: t.Collection[str]) -> None:
+    if listener.get("Protocol") != "HTTPS":
+        raise Refused(f"The listener on port {HTTPS} of load balancer {balancer} speaks {listener.get('Protocol')} and must speak HTTPS.")
+    if listener.get("SslPolicy") not in allowed:
+        raise Refused(
+            f"The listener on port {HTTPS} of load balancer {balancer} has the TLS policy {listener.get('SslPolicy')}; allowed are"
+            f" {', '.join(allowed)} (tls_policies)."
+        )
+
+
+def _check_redirects(balancer: str, listener: t.Mapping[str, t.Any], rules: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    for action in [action for rule in rules for action in rule.get("Actions") or []]:
+        if action.get("Type") != "redirect" or (action.get("RedirectConfig") or {}).get("Protocol") != "HTTPS":
+            raise Refused(
+                f"The listener on port {listener['Port']} of load balancer {balancer} answers plain HTTP ({action.get('Type')}) and may"
+                " only redirect it to HTTPS."
+            )
 
 
 def _subnets(aws: t.Any, tags: t.Mapping[str, str]) -> dict[str, t.Any]:

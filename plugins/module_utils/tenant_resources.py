@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import typing as t
 
+from .edge_facts import EDGE_REGION
 from .reconcile import sha256
-from .tenant_desired import EDGE, Desired, Tenant
+from .tenant_desired import Desired, Tenant
 from .tenant_names import MANAGED_BY
 
 #: Members of a task definition that AWS adds; all others are compared.
@@ -226,7 +227,7 @@ def _filled(value: str, known: t.Mapping[str, str]) -> str:
 
 def at_edge(want: Desired, tenant: Tenant) -> bool:
     """Whether the tenant has an alarm, and so a topic, where CloudFront's metrics are."""
-    return bool(tenant.names["topic"]) and any(one.get("Region") == EDGE for one in alarms(want, tenant).values())
+    return bool(tenant.names["topic"]) and any(one.get("Region") == EDGE_REGION for one in alarms(want, tenant).values())
 
 
 def alarm_request(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

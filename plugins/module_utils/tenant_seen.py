@@ -8,7 +8,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import access_point
-from .tenant_desired import EDGE, Desired, Tenant
+from .edge_facts import EDGE_REGION
+from .tenant_desired import Desired, Tenant
 from .tenant_resources import content, normal_definition, resolved, task_definition
 
 #: Tag of a service: revision, content and secret version that were verified last, and the verified revision before it.
@@ -68,7 +69,7 @@ class Seen:
     unsure: set[str] = field(default_factory=set)
 
     def topic_arn(self, tenant: Tenant, kind: str = "topic") -> str:
-        region = EDGE if kind == "edge_topic" else self.region
+        region = EDGE_REGION if kind == "edge_topic" else self.region
         return f"arn:{self.partition}:sns:{region}:{self.account}:{tenant.names['topic']}"
 
     def log_arn(self, tenant: Tenant) -> str:

@@ -8,9 +8,10 @@ import json
 import typing as t
 
 from .aws import cloudwatch
+from .edge_facts import EDGE_REGION
 from .reconcile import Change, Refused
 from .tenant_changes import NAMING, change
-from .tenant_desired import EDGE, Desired, Tenant
+from .tenant_desired import Desired, Tenant
 from .tenant_names import MANAGED_BY
 from .tenant_resources import difference, resolved, symbolic
 from .tenant_seen import Seen
@@ -44,7 +45,7 @@ def body(want: Desired, tenant: Tenant, region: str) -> dict[str, t.Any]:
         widgets.append(_widget("RDS Database Performance", region, "AWS/RDS", database, 300, measured))
     if tenant.o["distribution_id"]:
         measured = {"Requests": "Sum", **_averages("4xxErrorRate", "5xxErrorRate")}
-        widgets.append(_widget("CloudFront Requests", EDGE, "AWS/CloudFront", cdn, 300, measured))
+        widgets.append(_widget("CloudFront Requests", EDGE_REGION, "AWS/CloudFront", cdn, 300, measured))
     for number, one in enumerate(widgets):
         one.update(x=12 * (number % 2), y=1 + 6 * (number // 2), width=12, height=6)
     note = {"type": "text", "x": 0, "y": 0, "width": 24, "height": 1, "properties": {"markdown": owner(tenant)}}

@@ -18,8 +18,9 @@ import typing as t
 from . import access_point, tenant_roles, tenant_watch
 from .aws import autoscaling, cloudwatch, dynamodb, ec2, ecs, elbv2, events, logs, secretsmanager, sns
 from .aws.account import poll
+from .edge_facts import EDGE_REGION
 from .reconcile import Change, sha256
-from .tenant_desired import EDGE, Desired, Tenant
+from .tenant_desired import Desired, Tenant
 from .tenant_observe import observe, rule_of
 from .tenant_plan import (
     ACCESS_POINT,
@@ -247,7 +248,7 @@ def _set_ingress(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
 
 
 def _sns(aws: t.Any, kind: str) -> t.Any:
-    return aws.client("sns", EDGE) if kind == "edge_topic" else aws.client("sns")
+    return aws.client("sns", EDGE_REGION) if kind == "edge_topic" else aws.client("sns")
 
 
 def _create_topic(aws: t.Any, want: Desired, change: t.Any, seen: Seen, kind: str = "topic") -> Land:
@@ -492,7 +493,7 @@ def _deregister(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
 
 def _delete_alarms(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
     of = alarms(want, change.tenant)
-    for region in (None, EDGE):
+    for region in (None, EDGE_REGION):
         names = [name for name in change.before if of[name].get("Region") == region]
         if names:
             cloudwatch.delete_alarms(aws.client("cloudwatch", region), names)

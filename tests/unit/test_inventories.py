@@ -128,6 +128,19 @@ def test_names_are_written_out_not_put_together(env: str) -> None:
     assert all(env in name.replace("/", "-").split("-") for name in written if name != "bbws-aurora-global")
 
 
+@pytest.mark.req("C-06", "C-18", "ECS-08", "TEN-22")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_tenants_are_named_and_scaled_as_was_decided(env: str) -> None:
+    """The service as the runbook has it, the family with its environment; two to four tasks at 70 % of CPU, the load test has its own."""
+    names = variables(env)["group_vars/all/naming.yml"]["naming"]
+    assert (names["tenant_service"], names["tenant_task_family"]) == ("{tenant}-wordpress", f"{{tenant}}-{env}-task")
+    settings = variables(env)["group_vars/tenants/tenant_service.yml"]["tenant_service_defaults"]
+    scaling = settings["scaling"]
+    assert (settings["desired_count"], scaling["min"], scaling["max"], scaling["cpu_target"]) == (2, 2, 4, 70)
+    (high,) = [one for one in settings["alarms"] if one["name"] == "high-cpu"]
+    assert high["threshold"] == 80  # it tells; target tracking scales
+
+
 @pytest.mark.req("DR-04")
 def test_the_global_database_is_the_documented_one_and_only_prod_has_it() -> None:
     names = {env: variables(env)["group_vars/all/naming.yml"]["naming"] for env in ENVIRONMENTS}

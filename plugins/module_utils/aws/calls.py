@@ -124,5 +124,7 @@ def write(
 def _in_doubt(cause: t.Any) -> bool:
     if isinstance(cause, ClientError):
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code_of(cause) in MOVED or status >= 500
+        # Elastic Container Service has no error code of its own for this one.
+        busy = "Too many concurrent attempts" in cause.response.get("Error", {}).get("Message", "")
+        return code_of(cause) in MOVED or status >= 500 or busy
     return isinstance(cause, (NoConnection, HTTPClientError))  # the connection broke, or no answer came in time

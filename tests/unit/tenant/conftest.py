@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import importlib
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -178,12 +179,12 @@ def merged(base: Any, changes: Any) -> Any:
 
 
 def shared_clients() -> Any:
-    """Clients made once for all runs of a file: making a dozen of them takes longer than a run."""
+    """Clients made once for all runs on a server: making a dozen of them takes longer than a run."""
     known: dict[Any, Any] = {}
     original = account.Account.client
 
     def client(self: Any, service: str, *args: Any, **more: Any) -> Any:
-        key = (str(self.params.get("profile")), service, args, tuple(more.items()))
+        key = (os.environ["AWS_CONFIG_FILE"], str(self.params.get("profile")), service, args, tuple(more.items()))
         if key not in known:
             known[key] = original(self, service, *args, **more)
         return known[key]
@@ -191,9 +192,9 @@ def shared_clients() -> Any:
     return client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site() -> Iterator[Site]:
-    """As `lab`, for a whole file of tests."""
+    """As `lab`, for all files of this folder: a server takes longer to start than most tests to run."""
     with LocalAWS("tenant-platform", metrics_delay=0) as aws, pytest.MonkeyPatch.context() as patch:
         for name in accounts.UNSET:
             patch.delenv(name, raising=False)

@@ -205,7 +205,7 @@ def test_wordpress_cron_is_one_scheduled_task_of_just_what_the_service_runs(site
     assert name not in [one["Name"] for one in events.list_rules()["Rules"]]
 
 
-@pytest.mark.req("TEN-25", "ENV-15", "TEN-07", "W-48")
+@pytest.mark.req("TEN-25", "ENV-15", "TEN-07", "W-48", "COST-04")
 def test_the_tenant_is_registered_and_everything_is_tagged(site, made):
     wish = made[0]
     item = site.client("dynamodb").get_item(TableName="tenants-sit", Key={"tenant_id": {"S": wish["tenant"]}})["Item"]
@@ -346,6 +346,19 @@ def test_every_field_is_noticed_shown_and_changed(site, changing, field):
     site.done(ONE, changing)
 
 
+@pytest.mark.req("NET-11")
+def test_targets_drain_as_long_as_is_wished(site, changing):
+    wish = merged(changing, {"target": {"deregistration_delay": 45}})
+    site.done(ONE, wish)
+    arn = site.target_group(changing)["TargetGroupArn"]
+    kept = {one["Key"]: one["Value"] for one in site.client("elbv2").describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]}
+    assert kept["deregistration_delay.timeout_seconds"] == "45"
+    site.client("elbv2").modify_target_group_attributes(
+        TargetGroupArn=arn, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "0"}]
+    )
+    assert actions_of(site.done(ONE, wish)) == ["SetTargetGroupAttributes"]
+
+
 @pytest.mark.req("TEN-22", "W-44")
 def test_network_drift_is_noticed_too(site, changing):
     """Peer: ecs_service ignores a change of security groups and subnets."""
@@ -437,9 +450,17 @@ def test_live_targets_stay_registered(site, changing):
 
 
 @pytest.mark.req("ENV-18")
-def test_check_mode_works_before_anything_exists(site):
-    """Peer: --check of a new tenant fails, because the secret has no ARN yet."""
-    assert site.done(ONE, site.wish(), check=True)["changed"]
+def test_check_mode_works_before_anything_exists_and_writes_nothing(site):
+    """Peer: --check of a new tenant fails, because the secret has no ARN yet; application_autoscaling_policy writes in check mode."""
+    assert site.done(ONE, site.wish(), check=True)["changed"] and site.writes == []
+
+
+@pytest.mark.req("VAL-E27")
+def test_a_retention_that_logs_do_not_know_leaves_the_group_as_it_is(site, changing):
+    """Peer: cloudwatchlogs_log_group deletes the group, then fails."""
+    assert "retention_days" in site.refused(ONE, changing | {"retention_days": 91})
+    (group,) = site.client("logs").describe_log_groups(logGroupNamePrefix=f"/ecs/{changing['tenant']}-sit")["logGroups"]
+    assert group["retentionInDays"] == 90
 
 
 # --- deployments ---------------------------------------------------------------------------------------------------------------------
@@ -638,7 +659,13 @@ def test_what_is_lost_or_changed_behind_our_back_is_repaired(site, changing, los
 @pytest.mark.req("ENV-10")
 def test_the_documented_actions_are_those_that_are_needed(site):
     used: set[str] = set()
-    wish = site.wish(target={"deregistration_delay": 30})
+    edge = {
+        "name": "cdn", "namespace": "AWS/CloudFront", "metric_name": "5xxErrorRate", "dimensions": {"DistributionId": "{distribution}"},
+        "threshold": 1, "region": "us-east-1",
+    }  # fmt: skip
+    more = {"roles": {}, "dashboard": {"name": "{tenant}"}, "distribution_id": "E1234567890123", "alarms": [edge]}
+    wish = site.wish(target={"deregistration_delay": 30}, **more)
+    ident = wish["tenant"]
 
     def run(arguments: dict[str, Any]) -> None:
         site.run(ONE, arguments)
@@ -652,6 +679,14 @@ def test_the_documented_actions_are_those_that_are_needed(site):
     run(foreign)
     secret = f"bbws/sit/{wish['tenant']}/database"
     site.client("secretsmanager").update_secret(SecretId=secret, KmsKeyId="alias/aws/secretsmanager")
+    iam, role = site.client("iam"), f"{ident}-task"
+    allow = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    iam.put_role_policy(RoleName=role, PolicyName="more", PolicyDocument=allow)
+    iam.attach_role_policy(RoleName=role, PolicyArn=iam.create_policy(PolicyName="all", PolicyDocument=allow)["Policy"]["Arn"])
+    iam.untag_role(RoleName=role, TagKeys=["Name"])
+    trust = iam.get_role(RoleName=f"{ident}-execution")["Role"]["AssumeRolePolicyDocument"]
+    trust["Statement"][0].pop("Condition")
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
     for key in ("log_group", "open port", "tags of the service", "priority"):
         if key in LOST:
             LOST[key][0](site, wish)
@@ -664,7 +699,7 @@ def test_the_documented_actions_are_those_that_are_needed(site):
     run(merged(wish, changes))
     run(merged(wish, {**changes, "image": image("sit", NEWER, "crashes")}))
     run(wish | {"state": "absent", "allow_disruptive": True})
-    site.run("ecs_tenant_fleet", site.platform | {"tenants": [site.tenant(), site.tenant()]})
+    site.run("ecs_tenant_fleet", site.platform | {"tenants": [site.tenant(), site.tenant(**more)]})
     used |= site.actions
     # without a call of their own; only of concurrent runs
     implied = {"iam:PassRole", "events:TagResource", "ecs:DeregisterTaskDefinition"}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Any
 
 import pytest
@@ -191,6 +192,68 @@ def test_the_platform_is_found_by_the_names_of_the_inventory(site):
     named |= {"load_balancer": "bbws-alb-sit", "subnet_tags": {"Name": "bbws-private-sit-*"}, "file_system": "bbws-efs-sit"}
     wish = site.tenant()
     assert site.done(ONE, named | wish, check=True)["plan_id"] == site.done(ONE, site.platform | wish, check=True)["plan_id"]
+
+
+@pytest.fixture
+def balancer(site: Site) -> Any:
+    """The HTTPS listener, put back afterwards; one for plain HTTP is taken away."""
+    elb = site.client("elbv2")
+    yield elb
+    (secure, *others) = elb.describe_listeners(LoadBalancerArn=site.platform["load_balancer_arn"])["Listeners"]
+    elb.modify_listener(ListenerArn=secure["ListenerArn"], SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")
+    for one in others:
+        elb.delete_listener(ListenerArn=one["ListenerArn"])
+
+
+@pytest.mark.req("ALB-02", "SEC-05", "VAL-E23")
+def test_tenants_are_only_put_behind_a_balancer_that_serves_them_over_tls_alone(site, balancer):
+    named = {name: value for name, value in site.platform.items() if name not in ("listener_arn",)} | {"load_balancer": "bbws-alb-sit"}
+    wish = named | site.tenant()
+    plain = {"LoadBalancerArn": site.platform["load_balancer_arn"], "Protocol": "HTTP", "Port": 80}
+    redirect = {"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}}
+    group = balancer.create_target_group(Name="plain", Protocol="HTTP", Port=80, VpcId=site.platform["vpc_id"], TargetType="ip")
+    forward = {"Type": "forward", "TargetGroupArn": group["TargetGroups"][0]["TargetGroupArn"]}
+    assert site.done(ONE, wish, check=True)["changed"]
+    listener = balancer.create_listener(**plain, DefaultActions=[redirect])["Listeners"][0]["ListenerArn"]
+    assert site.done(ONE, wish, check=True)["changed"]
+    conditions = [{"Field": "host-header", "HostHeaderConfig": {"Values": ["plain.bbws.io"]}}]
+    rule = balancer.create_rule(ListenerArn=listener, Priority=1, Conditions=conditions, Actions=[forward])["Rules"][0]["RuleArn"]
+    assert "port 80 of load balancer bbws-alb-sit answers plain HTTP (forward)" in site.refused(ONE, wish)
+    balancer.delete_rule(RuleArn=rule)
+    balancer.modify_listener(ListenerArn=site.platform["listener_arn"], SslPolicy="ELBSecurityPolicy-2016-08")
+    assert "TLS policy ELBSecurityPolicy-2016-08; allowed are" in site.refused(ONE, wish)
+    assert site.done(ONE, wish | {"tls_policies": ["ELBSecurityPolicy-2016-08"]}, check=True)["changed"]
+
+
+def tasks_behind(site: Site, host: str) -> set[str]:
+    """The addresses that a request for a host may reach: the first rule by priority whose host matches, else nothing.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html#host-conditions
+    """
+    elb = site.client("elbv2")
+    rules = [one for one in elb.describe_rules(ListenerArn=site.platform["listener_arn"])["Rules"] if not one["IsDefault"]]
+    for rule in sorted(rules, key=lambda one: int(one["Priority"])):
+        patterns = [value for one in rule["Conditions"] for value in one["HostHeaderConfig"]["Values"]]
+        if any(fnmatch.fnmatchcase(host.lower(), pattern) for pattern in patterns):
+            health = elb.describe_target_health(TargetGroupArn=rule["Actions"][0]["TargetGroupArn"])["TargetHealthDescriptions"]
+            return {one["Target"]["Id"] for one in health if one["TargetHealth"]["State"] == "healthy"}
+    return set()
+
+
+def addresses(site: Site, tenant: dict[str, Any]) -> set[str]:
+    ecs, name = site.client("ecs"), f"{tenant['tenant']}-sit-service"
+    arns = ecs.list_tasks(cluster="bbws-cluster-sit", serviceName=name)["taskArns"]
+    containers = [one for task in ecs.describe_tasks(cluster="bbws-cluster-sit", tasks=arns)["tasks"] for one in task["containers"]]
+    return {interface["privateIpv4Address"] for one in containers for interface in one["networkInterfaces"]}
+
+
+@pytest.mark.req("ALB-06")
+def test_a_request_for_a_tenants_host_reaches_its_tasks_and_no_one_elses(site, fleet):
+    of = [addresses(site, tenant) for tenant in fleet]
+    assert all(len(one) == 2 for one in of) and len(set().union(*of)) == 2 * len(fleet)
+    for tenant, own in zip(fleet, of, strict=True):
+        assert all(tasks_behind(site, host) == own for host in (*tenant["hosts"], tenant["hosts"][0].upper()))
+    assert tasks_behind(site, "nobody.sit.bbws.io") == set()
 
 
 def test_an_image_by_tag_is_taken_where_it_may_change(site):

@@ -208,12 +208,7 @@ LOST: dict[str, tuple[Any, list[str]]] = {
         ),
         ["TakePolicies"],
     ),
-    "a managed policy": (
-        lambda site, ident: site.client("iam").attach_role_policy(
-            RoleName=f"{ident}-task", PolicyArn=site.client("iam").create_policy(PolicyName="admin", PolicyDocument=json.dumps(POLICY))["Policy"]["Arn"],
-        ),
-        ["TakePolicies"],
-    ),
+    "a managed policy": (lambda site, ident: attach(site, f"{ident}-task"), ["TakePolicies"]),
     "a wider policy": (
         lambda site, ident: site.client("iam").put_role_policy(
             RoleName=f"{ident}-events", PolicyName="tenant", PolicyDocument=json.dumps(POLICY)
@@ -255,6 +250,11 @@ LOST: dict[str, tuple[Any, list[str]]] = {
         ["SubscribeAtEdge"],
     ),
 }  # fmt: skip
+
+
+def attach(site: Site, role: str) -> None:
+    policy = site.client("iam").create_policy(PolicyName="admin", PolicyDocument=json.dumps(POLICY))["Policy"]["Arn"]
+    site.client("iam").attach_role_policy(RoleName=role, PolicyArn=policy)
 
 
 def shrink(site: Site, name: str) -> None:
