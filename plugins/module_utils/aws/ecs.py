@@ -75,9 +75,9 @@ def update_service(client: t.Any, cluster: str, service: str, settings: dict[str
     return whole(answer["service"], ("deployments",), "UpdateService")
 
 
-@write("delete service {service}", missing=("ServiceNotFoundException", "ServiceNotActiveException"))
+@write("delete service {service}", missing=("ServiceNotFoundException", "ServiceNotActiveException"), doubtful=("ClientException",))
 def delete_service(client: t.Any, cluster: str, service: str) -> None:
-    """Whatever it runs is stopped."""
+    """Whatever it runs is stopped. One that drains already is a ClientException, as much else is."""
     client.delete_service(cluster=cluster, service=service, force=True)
 
 

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.bbws.platform.plugins.module_utils.aws import events
 
 from local_aws.seeds_tenants import NEWER, image
 from tests.unit.tenant.conftest import Site, documented, merged
@@ -179,13 +180,13 @@ def test_wordpress_cron_is_one_scheduled_task_of_just_what_the_service_runs(site
     """Peer: WP-Cron runs in every task, with page views."""
     wish = site.wish()
     site.done(ONE, wish)
-    events, name = site.client("events"), f"{wish['tenant']}-sit-cron"
+    client, name = site.client("events"), f"{wish['tenant']}-sit-cron"
 
     def target() -> dict[str, Any]:
-        (found,) = events.list_targets_by_rule(Rule=name)["Targets"]
+        (found,) = client.list_targets_by_rule(Rule=name)["Targets"]
         return found
 
-    rule, runs = events.describe_rule(Name=name), site.service(wish)["taskDefinition"]
+    rule, runs = client.describe_rule(Name=name), site.service(wish)["taskDefinition"]
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(5 minutes)", "ENABLED")
     assert (target()["Arn"].rpartition(":")[2], target()["RoleArn"]) == ("cluster/bbws-cluster-sit", wish["cron"]["role_arn"])
     command = ["php", "/var/www/html/wp-cron.php"]
@@ -202,7 +203,18 @@ def test_wordpress_cron_is_one_scheduled_task_of_just_what_the_service_runs(site
     site.done(ONE, wish | {"state": "rolled_back"})
     assert target()["EcsParameters"]["TaskDefinitionArn"] == site.service(wish)["taskDefinition"] == runs
     site.done(ONE, wish | {"state": "absent", "allow_disruptive": True})
-    assert name not in [one["Name"] for one in events.list_rules()["Rules"]]
+    assert name not in [one["Name"] for one in client.list_rules()["Rules"]]
+
+
+@pytest.mark.req("W-56")
+def test_a_scheduled_task_begins_when_it_has_all_that_it_needs(site, monkeypatch):
+    """Its rule is off until its target is there; nothing is started by half of it."""
+    calls: list[tuple[str, Any]] = []
+    put_rule, put_target = events.put_rule, events.put_target
+    monkeypatch.setattr(events, "put_rule", lambda *of: (calls.append(("rule", of[2]["State"])), put_rule(*of)))
+    monkeypatch.setattr(events, "put_target", lambda *of: (calls.append(("target", of[2]["Id"])), put_target(*of)))
+    site.done(ONE, site.wish())
+    assert calls == [("rule", "DISABLED"), ("target", "cron"), ("rule", "ENABLED")]
 
 
 @pytest.mark.req("TEN-25", "ENV-15", "TEN-07", "W-48", "COST-04")
@@ -623,6 +635,10 @@ LOST: dict[str, tuple[Any, str]] = {
         "CreateTopic",
     ),
     "schedule that was switched off": (lambda site, wish: site.client("events").disable_rule(Name=f"{wish['tenant']}-sit-cron"), "PutCron"),
+    "scheduled task without what it runs": (
+        lambda site, wish: site.client("events").remove_targets(Rule=f"{wish['tenant']}-sit-cron", Ids=["cron"]),
+        "PutCron",
+    ),
     "second scheduled task": (
         lambda site, wish: site.client("events").put_targets(
             Rule=f"{wish['tenant']}-sit-cron", Targets=[{"Id": "other", "Arn": "arn:aws:lambda:af-south-1:815856636111:function:x"}]

@@ -9,8 +9,12 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.bbws.platform.plugins.module_utils.tenant_desired import desired
+from ansible_collections.bbws.platform.plugins.module_utils.tenant_roles import policy
+from ansible_collections.bbws.platform.plugins.module_utils.tenant_seen import Seen
 
 from local_aws.accounts import ACCOUNTS
+from tests.unit.plan.test_tenant_plan import ACCOUNT, PLATFORM, REGION, WISH
 from tests.unit.tenant.conftest import Site, merged
 
 ONE, MANY = "ecs_tenant", "ecs_tenant_fleet"
@@ -112,6 +116,16 @@ def test_a_tenants_roles_reach_its_own_things_and_no_one_elses(site, tenants):
         assert not lets(site, events, "ecs:RunTask", definition, ecs_cluster=cluster("other"))
         assert not lets(site, task, "s3:ListBucket", "arn:aws:s3:::media", s3_prefix=f"{theirs}/")
         assert not lets(site, task, "secretsmanager:GetSecretValue", me["told"]["secret_arn"])
+
+
+@pytest.mark.req("STOR-12", "IAM-02")
+def test_a_tenant_whose_id_begins_with_anothers_has_another_prefix():
+    """The first's right on first/* must not reach first-and-more/."""
+    wanted = desired({**PLATFORM}, [{**WISH, "tenant": "first", "roles": {"assets_bucket": "media"}}])
+    statements = policy("task", wanted, wanted.tenants[0], Seen(ACCOUNT, REGION))["Statement"]
+    (objects,) = [one for one in statements if "s3:PutObject" in one["Action"]]
+    assert fnmatch.fnmatchcase("arn:aws:s3:::media/first/a", objects["Resource"])
+    assert not fnmatch.fnmatchcase("arn:aws:s3:::media/first-and-more/a", objects["Resource"])
 
 
 def cluster(name: str) -> str:

@@ -15,6 +15,8 @@ services = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"
 events = session.client("events")
 found = {
     "schedules": [[one["Name"], one["State"], one["ScheduleExpression"]] for one in events.list_rules()["Rules"]],
+    "roles": sorted(one["RoleName"] for one in session.client("iam").list_roles()["Roles"] if one["RoleName"].startswith("aupairhive-")),
+    "dashboards": [one["DashboardName"] for one in session.client("cloudwatch").list_dashboards()["DashboardEntries"]],
     "services": ecs.list_services(cluster=CLUSTER)["serviceArns"],
     "secrets": [one["Name"] for one in session.client("secretsmanager").list_secrets()["SecretList"]],
 }
