@@ -317,34 +317,43 @@ class _Look:
     def confirm(self) -> list[t.Callable[[], t.Any]]:
         """Put tags where they belong; what the tagging API doesn't tell is asked of the service itself, since that API may lag."""
         found, jobs = getattr(self, "tagged", {}), []
-        arns: dict[str, dict[str, t.Any]] = {}
+        arns: dict[str, tuple[str, str]] = {}
         for tenant in self.tenants:
-            for kind in ("log_group", "topic", "edge_topic"):
-                arn = self.seen.log_arn(tenant) if kind == "log_group" else self.seen.topic_arn(tenant, kind)
+            for kind in ("log_group", "topic", "edge_topic", "target_group"):
                 there = getattr(self.seen, kind).get(tenant.id)
-                if kind != "log_group" and there is not None and "tags" not in there:
+                if there is not None and "tags" not in there:
                     del getattr(self.seen, kind)[tenant.id]  # subscriptions were looked for, but there is no topic
                 elif there is not None:
-                    arns[arn] = there
-            if tenant.id in self.seen.target_group:
-                there = self.seen.target_group[tenant.id]
-                arns[there["TargetGroupArn"]] = there
-        for arn, there in arns.items():
+                    arns[self.arn(kind, tenant)] = (kind, tenant.id)
+        for arn, (kind, ident) in arns.items():
             if arn in found:
-                there["tags"] = found[arn]
-            elif ":sns:" in arn:
-                client = self.there("sns", "edge_topic" if f":{EDGE_REGION}:" in arn else "topic")
-                jobs.append(lambda arn=arn, there=there, client=client: there.update(tags=sns.list_tags_for_resource(client, arn) or {}))
-            elif ":logs:" in arn:
-                jobs.append(lambda arn=arn, there=there: there.update(tags=logs.list_tags_for_resource(self.clients["logs"], arn) or {}))
-        missing = [arn for arn in arns if ":targetgroup/" in arn and arn not in found]
+                self.tag(kind, ident, found[arn])
+            elif kind == "log_group":
+                jobs.append(lambda arn=arn, of=(kind, ident): self.tag(*of, logs.list_tags_for_resource(self.clients["logs"], arn)))
+            elif kind != "target_group":
+                jobs.append(lambda arn=arn, of=(kind, ident): self.tag(*of, sns.list_tags_for_resource(self.there("sns", of[0]), arn)))
+        missing = [arn for arn, (kind, _ident) in arns.items() if kind == "target_group" and arn not in found]
         for some in chunks(missing, elbv2.BATCH):
             jobs.append(lambda some=some: self.balancer_tags(some, arns))
         return jobs
 
-    def balancer_tags(self, some: t.Sequence[str], arns: dict[str, dict[str, t.Any]]) -> None:
-        for arn, tags in (elbv2.describe_tags(self.clients["elbv2"], some) or {}).items():
-            arns[arn]["tags"] = tags
+    def arn(self, kind: str, tenant: Tenant) -> str:
+        if kind == "target_group":
+            return self.seen.target_group[tenant.id]["TargetGroupArn"]
+        return self.seen.log_arn(tenant) if kind == "log_group" else self.seen.topic_arn(tenant, kind)
+
+    def tag(self, kind: str, ident: str, tags: dict[str, str] | None) -> None:
+        """What has gone meanwhile has no tags, and isn't there."""
+        if tags is None:
+            getattr(self.seen, kind).pop(ident, None)
+        else:
+            getattr(self.seen, kind)[ident]["tags"] = tags
+
+    def balancer_tags(self, some: t.Sequence[str], arns: t.Mapping[str, tuple[str, str]]) -> None:
+        found = elbv2.describe_tags(self.clients["elbv2"], some)
+        for arn in some:
+            if found is not None or len(some) == 1:
+                self.tag(*arns[arn], (found or {}).get(arn))
 
     def definition(self, tenant: Tenant) -> None:
         """The revision that the service is to run, and the newest of the family."""

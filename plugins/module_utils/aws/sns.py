@@ -10,7 +10,7 @@ from .calls import read, whole, write
 
 #: Instead of the ARN of a subscription that nobody has confirmed.
 PENDING = "PendingConfirmation"
-NOT_FOUND = ("NotFound", "NotFoundException", "ResourceNotFoundException")
+NOT_FOUND = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
 
 
 @read("list the topics")
