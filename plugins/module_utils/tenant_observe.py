@@ -136,7 +136,7 @@ class _Look:
         else:
             jobs += [*self.confirm(), *self.dashboards_that_differ()]
         if self.want.state == "present":
-            jobs += [lambda tenant=tenant: self.definition(tenant) for tenant in self.tenants if not unchanged(self.want, tenant, seen)]
+            jobs += [lambda tenant=tenant: self.definition(tenant) for tenant in self.tenants if self.may_have_revisions(tenant)]
             jobs += [lambda tenant=tenant: self.attributes(tenant) for tenant in self.tenants if attributes(tenant)]
         if self.one:
             together_all(jobs)
@@ -250,11 +250,12 @@ class _Look:
             self.seen.item.update(found)
 
     def cron_of_one(self) -> None:
+        """After a write the description tells of the target, which was put before it."""
         tenant, client = self.tenants[0], self.clients["events"]
-        name = tenant.names["cron"]
+        name, written = tenant.names["cron"], tenant.id in self.seen.cron
         found = events.describe_rule(client, name)
         if found is not None:
-            self.seen.cron[tenant.id] = {**found, "target": events.list_targets_by_rule(client, name) or []}
+            self.seen.cron[tenant.id] = {**found, "target": None if written else events.list_targets_by_rule(client, name) or []}
 
     def crons(self) -> None:
         names = self.by_name("cron")
@@ -354,6 +355,15 @@ class _Look:
         for arn in some:
             if found is not None or len(some) == 1:
                 self.tag(*arns[arn], (found or {}).get(arn))
+
+    def may_have_revisions(self, tenant: Tenant) -> bool:
+        """Whether a look at them can tell something: a log group is made before the first revision, and stays."""
+        seen = self.seen
+        return (
+            tenant.id in seen.service
+            and not unchanged(self.want, tenant, seen)
+            or (tenant.id not in seen.service and tenant.id in seen.log_group)
+        )
 
     def definition(self, tenant: Tenant) -> None:
         """The revision that the service is to run, and the newest of the family."""

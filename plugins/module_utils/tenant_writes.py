@@ -356,7 +356,7 @@ def _register(aws: t.Any, want: Desired, change: t.Any, seen: Seen) -> Land:
     tags = {**tenant.tags(family), CONTENT: mark}
     made = ecs.register_task_definition(client, family, {**settings, "tags": [{"key": key, "value": tags[key]} for key in sorted(tags)]})
     known = seen.definition.setdefault(tenant.id, {})
-    newest = (known.get("newest") or {}).get("revision", 0)
+    newest = (known.get("newest") or {}).get("revision", 0 if known else made["revision"] - 2)
     for number in range(newest + 1, made["revision"]):
         other = ecs.describe_task_definition(aws.client("ecs"), f"{family}:{number}")
         if other and other["status"] == "ACTIVE" and other["tags"].get(CONTENT) == mark:

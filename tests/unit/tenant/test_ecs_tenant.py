@@ -49,6 +49,14 @@ def test_check_mode_shows_what_the_run_then_does_and_a_second_run_does_nothing(m
     assert (check["plan_id"], check["diff"], check["changes"]) == (result["plan_id"], result["diff"], result["changes"])
 
 
+def test_a_creation_takes_at_most_thirty_eight_requests_and_five_for_its_scheduled_task(made):
+    """All but the first poll of the service aside: their number follows from how long its tasks take."""
+    first = made[3].index("CreateService")
+    polls = made[3][first:].count("DescribeServices") - 1
+    scheduled = [name for name in made[3] if name in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
+    assert len(made[3]) - polls - len(scheduled) <= 38 and len(scheduled) == 5, made[3]
+
+
 def test_nothing_to_do_takes_at_most_sixteen_requests(made):
     assert len(made[4]) <= 16 and "DescribeTaskDefinition" not in made[4]
 
