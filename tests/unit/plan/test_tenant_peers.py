@@ -219,7 +219,7 @@ def test_a_registration_beside_another_is_looked_at_and_tried_again():
         ecs.register_task_definition(SimpleNamespace(register_task_definition=refuse), "a-sit-task", {})
 
 
-@pytest.mark.req("MON-21")
+@pytest.mark.req("MON-21", "VAL-G04")
 def test_who_has_not_confirmed_a_subscription_is_told():
     """Peer: a topic whose subscribers never confirmed looks like any other."""
     wanted = want()

@@ -205,7 +205,7 @@ def balancer(site: Site) -> Any:
         elb.delete_listener(ListenerArn=one["ListenerArn"])
 
 
-@pytest.mark.req("ALB-02", "SEC-05", "VAL-E23")
+@pytest.mark.req("ALB-02", "SEC-05")
 def test_tenants_are_only_put_behind_a_balancer_that_serves_them_over_tls_alone(site, balancer):
     named = {name: value for name, value in site.platform.items() if name not in ("listener_arn",)} | {"load_balancer": "bbws-alb-sit"}
     wish = named | site.tenant()

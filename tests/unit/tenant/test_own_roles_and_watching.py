@@ -90,7 +90,7 @@ def lets(site: Site, role: str, action: str, resource: str, **facts: str) -> boo
     return any(fits(one["Action"], action) and fits(one["Resource"], resource) and met(one) for one in statements)
 
 
-@pytest.mark.req("IAM-01", "IAM-02", "STOR-12", "STOR-03", "W-05")
+@pytest.mark.req("IAM-02", "STOR-12", "STOR-03", "W-05")
 def test_a_tenants_roles_reach_its_own_things_and_no_one_elses(site, tenants):
     """Peer (the documents): one ecsTaskRole and one ecsTaskExecutionRole for all tenants."""
     points = "arn:aws:elasticfilesystem:af-south-1:815856636111:access-point/{}"
@@ -161,6 +161,8 @@ def test_five_alarms_notify_the_tenants_topic_and_cloudfronts_is_where_its_metri
         subscribed = site.aws.client("sns", "sit", region=region).list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
         assert [one["Endpoint"] for one in subscribed] == ["devops@example.com"]
     assert sorted(found) == ["cloudfront-5xx", "db-connections", "high-cpu", "rds-high-cpu", "unhealthy-targets"]
+    (group,) = site.client("logs").describe_log_groups(logGroupNamePrefix=f"/ecs/{wish['tenant']}-sit")["logGroups"]
+    assert group["retentionInDays"] == 90
     region, alarm = found["cloudfront-5xx"]
     assert region == "us-east-1" and wish["told"]["unconfirmed"] == []
     told = [alarm[key] for key in ("MetricName", "Statistic", "Period", "EvaluationPeriods", "Threshold", "ComparisonOperator")]
@@ -276,7 +278,7 @@ def shrink(site: Site, name: str) -> None:
     site.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=json.dumps({"widgets": body["widgets"][:-1]}))
 
 
-@pytest.mark.req("IAM-01", "IAM-02")
+@pytest.mark.req("IAM-02")
 @pytest.mark.parametrize("lost", LOST)
 def test_what_is_lost_or_widened_is_put_right_and_shown_before(site, tenants, first, lost):
     lose, repair = LOST[lost]
