@@ -262,7 +262,11 @@ def _component(want: Desired, step: Step, meta: Item, live: Item | None, by: Aut
         last = mark
     after = "failed" if step.status == "failed" else step.action
     made = {"component": step.component, "kind": step.kind, **mark, "after": after, "last_verified": last, "verified_before": before}
-    if live and _served(live) == _served(made):
+    # When the way back was last gone (GATE-33), whatever was served since.
+    gone = {"promotion": meta["id"], "at": by.at} if (step.action, step.status) == ("rollback", "done") else old.get("rolled_back")
+    if gone:
+        made["rolled_back"] = gone
+    if live and _served(live) == _served(made) and live.get("rolled_back") == gone:
         return None
     return {"pk": f"ENV#{want.environment}", "sk": f"COMP#{step.component}", **made}
 

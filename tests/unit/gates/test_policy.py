@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.bbws.platform.plugins.module_utils import gates
-from ansible_collections.bbws.platform.plugins.module_utils import gates_judge as ask
+from ansible_collections.bbws.platform.plugins.module_utils import gates_ask as ask
+from ansible_collections.bbws.platform.plugins.module_utils.gates_judge import jobs_of
 from ansible_collections.bbws.platform.plugins.module_utils.gates_policy import KINDS, METRICS, read_policy
 from ansible_collections.bbws.platform.plugins.module_utils.reconcile import Refused
 from hypothesis import given
@@ -292,7 +293,7 @@ def test_whatever_is_answered_a_gate_has_a_verdict_and_passes_on_nothing_unknown
             return ask.Unknown("because")
         return data.draw(st.sampled_from([None, ask.Unknown("because")]) if isinstance(question, ask.Code) else st.just(None))
 
-    jobs, _later = ask.jobs_of(policy, call)
+    jobs, _later = jobs_of(policy, call)
     seen: dict[Any, Any] = {}
 
     def fetch(questions):
@@ -319,6 +320,6 @@ evidences = anything | mixed(release=st.just("v1"), checks=mixed(unit=checks, li
 
 @given(evidences)
 def test_any_evidence_is_judged_in_words(content):
-    jobs, _later = ask.jobs_of(read_policy(policy({"id": "quality", "kind": "evidence"})), ask.Call(2 * 10**9))
+    jobs, _later = jobs_of(read_policy(policy({"id": "quality", "kind": "evidence"})), ask.Call(2 * 10**9))
     told = gates.settle(jobs, lambda questions: dict.fromkeys(questions, content))
     assert all(one.why and one.verdict in ("fail", "inconclusive") for one in told[1:])  # at the best it is years old
