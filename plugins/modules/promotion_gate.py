@@ -54,8 +54,8 @@ options:
       - "C(kind: checklist): C(questions), what only people know, each under the name by which O(answers) answers it;
          C(single_service), true if it is asked only when one service is promoted alone. What nobody answered is V(inconclusive)."
       - "C(kind: approval): C(roles), how many of which role must have approved O(plan_digest) with M(bbws.platform.promotion_approval),
-         each a different person; C(purpose) (C(deploy)); C(max_age) (12h); C(requester_may_approve), true where whoever starts the run by hand
-         approves by that, if the inventory names that principal for the role. Otherwise their own approval doesn't count."
+         each a different person; C(purpose) (C(deploy)); C(max_age) (12h); C(requester_may_approve), true where whoever starts the run by
+         hand approves by that, if the inventory names that principal for the role. Otherwise their own approval doesn't count."
       - "C(kind: plan): C(document), one of O(plans), and C(assertions) by name, each with C(path) (JMESPath), optionally C(each), a path to
          a list whose members are looked at one by one, and one of C(equals), C(one_of), C(matches), C(at_least), C(at_most). A path that
          leads to nothing fails."
