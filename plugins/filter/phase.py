@@ -17,7 +17,9 @@ def phase_plan(document: t.Any) -> dict[str, t.Any]:
     https://developer.hashicorp.com/terraform/internals/json-format#plan-representation
     """
     if not isinstance(document, dict) or not {"planned_values", "resource_changes"} <= set(document):
-        raise AnsibleFilterError("phase_plan: this is no plan as 'terraform show -json FILE' writes it: it has no planned_values and resource_changes.")
+        raise AnsibleFilterError(
+            "phase_plan: this is no plan as 'terraform show -json FILE' writes it: it has no planned_values and resource_changes."
+        )
     if document.get("errored"):
         raise AnsibleFilterError("phase_plan: Terraform couldn't plan everything (errored): correct that and plan again.")
     resources: dict[str, list[dict[str, t.Any]]] = {}

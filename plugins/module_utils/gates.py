@@ -363,7 +363,8 @@ def _explain(policy: Policy, call: Call, gates: list[dict[str, t.Any]], verdict:
     window = next((gate for gate in gates if gate["id"] == "window"), None)
     if verdict != PASS and window and window["verdict"] == PASS and policy.calendar.windows:
         end = policy.calendar.open_until(call.now)
-        tail = [f"The window is open: correct this and start by {moment(end - policy.reserve, policy.timezone)}."]
+        if end is not None:  # not open for an emergency alone
+            tail = [f"The window is open: correct this and start by {moment(end - policy.reserve, policy.timezone)}."]
     return [head[verdict], *sentences, *tail]
 
 

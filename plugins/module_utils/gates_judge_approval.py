@@ -109,6 +109,8 @@ def _missing(gate: Approval, policy: Policy, call: Call, lacking: t.Mapping[str,
     more = "" if gate.purpose == "deploy" else f" -e purpose={gate.purpose}"
     if gate.purpose == EMERGENCY:
         more += f" -e ticket={call.incident}"
+    elif more:  # what is no promotion isn't planned anew by who approves it
+        more += f" -e digest={call.plan_digest}"
     return f"{told}; they run ansible-playbook playbooks/approve.yml -i inventories/{policy.environment} -e role={role}{more}"
 
 
