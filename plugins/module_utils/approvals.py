@@ -18,6 +18,8 @@ Item = dict[str, t.Any]
 #: How an item writes a value that there isn't.
 NONE = "none"
 PREFIX = "APPROVAL#"
+#: What every approval has, as text.
+MEMBERS = ("pk", "sk", "digest", "purpose", "role", "principal", "decision", "at", "not_after", "reason", "ticket", "hash")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,7 +60,9 @@ def sealed(item: Item) -> Item:
 
 
 def intact(item: t.Mapping[str, t.Any]) -> bool:
-    """Whether it is as it was sealed, under the key that its content says."""
+    """Whether it is whole and as it was sealed, under the key that its content says."""
+    if not all(isinstance(item.get(name), str) for name in MEMBERS):
+        return False
     keys = {"pk": f"{PREFIX}{item.get('digest')}", "sk": f"{item.get('purpose')}#{item.get('role')}#{item.get('principal')}"}
     return all(item.get(name) == value for name, value in keys.items()) and item.get("hash") == sealed(dict(item))["hash"]
 

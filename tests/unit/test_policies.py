@@ -76,6 +76,15 @@ def judge(policy: dict[str, Any], answer: Callable[[Any], Any] = lambda question
     return {name: ones[0] if len(ones) == 1 else ones for name, ones in gates.items()} | {"": found}
 
 
+@pytest.mark.parametrize("env", ["dev", "sit", "prod"])
+def test_the_policies_of_the_inventories_can_be_used(env: str) -> None:
+    policy = rendered(env, "promotion_policy")
+    assert read_policy(policy).environment == env
+    gates = [rendered(env, "promotion_soak_gates"), rendered(env, "promotion_success_gates"), *rendered(env, "phase_gates").values()]
+    assert all(read_policy({**policy, "gates": some}).gates for some in gates if some)
+    assert read_policy({**rendered(env, "phase_policy"), "gates": policy["gates"]}).environment == env
+
+
 # --- services ---------------------------------------------------------------------------------------------------------------
 
 

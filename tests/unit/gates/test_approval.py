@@ -295,6 +295,17 @@ def test_a_seal_holds_every_member():
         assert not intact({key: value for key, value in whole.items() if key != name})
 
 
+def test_what_no_approval_is_never_counts(decide):
+    whole = approved(THABO, "tech_lead")
+    for name in ("decision", "at", "not_after", "ticket", "reason"):
+        for value in (None, "", 1, "soon"):
+            changed = {**whole, name: value}
+            if value is None:
+                del changed[name]
+            found = decide(sealed(changed), approved(ANNA, "operations_lead"), roles={"tech_lead": 1}, max_age="12h")
+            assert found["verdict"] != "pass" or (name, value) in (("ticket", ""), ("ticket", "soon"), ("reason", ""), ("reason", "soon"))
+
+
 people = st.sampled_from("abcde")
 roles = st.dictionaries(st.sampled_from(["x", "y", "z"]), st.integers(1, 2), min_size=1)
 

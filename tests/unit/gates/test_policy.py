@@ -230,6 +230,7 @@ def mixed(**members: Any) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def policies(made: Any) -> st.SearchStrategy[dict[str, Any]]:
+    assertion = made(path=st.sampled_from(["a", "a.b", "length(c)"]), each=st.just("d"), at_least=st.integers(0, 2), max_age=durations)
     gate = st.one_of(
         made(
             id=ids,
@@ -248,6 +249,14 @@ def policies(made: Any) -> st.SearchStrategy[dict[str, Any]]:
         made(id=ids, kind=st.just("evidence"), coverage=st.integers(0, 100), max_age=durations),
         made(id=ids, kind=st.just("soak"), min=durations),
         made(id=ids, kind=st.just("checklist"), questions=st.just({"a": "x"}), single_service=st.booleans()),
+        made(id=ids, kind=st.just("approval"), roles=st.just({"cto": 1}), max_age=durations, requester_may_approve=st.booleans()),
+        made(
+            id=ids, kind=st.just("plan"), document=st.just("x"), assertions=st.just({"a": {"path": "b", "equals": 1}}) | made(a=assertion)
+        ),
+        made(id=ids, kind=st.just("results"), criteria=st.just({"a": {"equals": 0}}) | made(a=assertion), waivers=st.booleans()),
+        made(id=ids, kind=st.just("rehearsal"), max_age=durations),
+        made(id=ids, kind=st.just("change_request"), pattern=st.just("CHG-[0-9]+")),
+        made(id=ids, kind=st.just("downtime"), expected=st.booleans()),
     )
     window = made(days=st.just(["tuesday"]), start=st.sampled_from(["00:00", "12:00"]), end=st.just("02:00"), timezone=st.just("UTC"))
     return made(
@@ -257,6 +266,9 @@ def policies(made: Any) -> st.SearchStrategy[dict[str, Any]]:
         windows=st.lists(window, max_size=1),
         freezes=st.lists(made(**{"from": st.just("2026-12-15"), "until": st.just("2027-01-05"), "reason": st.just("x")}), max_size=2),
         window_reserve=made(expected=st.just("20m"), rollback=durations),
+        window_min=st.sampled_from(["1h", "2h"]),
+        approvers=made(cto=st.just(["arn:aws:iam::815856636111:role/cto"])),
+        emergency=made(roles=st.just({"cto": 1}), max_age=st.sampled_from(["1h", "2h"])),
         gates=st.lists(gate, min_size=1, max_size=3),
     )
 
@@ -282,7 +294,7 @@ def test_whatever_is_answered_a_gate_has_a_verdict_and_passes_on_nothing_unknown
     policy = usable(raw)
     if policy is None:
         return
-    call = ask.Call(now, (SERVICE,))
+    call = ask.Call(now, (SERVICE,), plan_digest="a" * 64, incident="INC-7", caller="arn:aws:sts::815856636111:assumed-role/runner/awx")
 
     def answer(question):
         if isinstance(question, ask.Series):
@@ -291,6 +303,8 @@ def test_whatever_is_answered_a_gate_has_a_verdict_and_passes_on_nothing_unknown
             return data.draw(st.none() | st.floats(-1e6, 1e6))
         if isinstance(question, (ask.AlarmsOf, ask.Aliases)):
             return ask.Unknown("because")
+        if isinstance(question, ask.Approvals):
+            return data.draw(st.sampled_from([[], False, ask.Unknown("because")]))
         return data.draw(st.sampled_from([None, ask.Unknown("because")]) if isinstance(question, ask.Code) else st.just(None))
 
     jobs, _later = jobs_of(policy, call)
