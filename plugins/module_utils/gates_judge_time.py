@@ -25,7 +25,7 @@ def built_in(policy: Policy, call: Call) -> t.Iterator[Job]:
 
 
 def _mode(policy: Policy, call: Call) -> Judge:
-    """Who may start a promotion (ENV-08). Approvals are recorded by people in PROD's own table; an option never stands for one."""
+    """Who may start a promotion (ENV-08). Where recorded approvals are needed, a gate has to count them; an option never stands for one."""
     yield []
     where = policy.environment.upper()
     if policy.deploy_mode != "auto" and call.trigger != "manual":

@@ -145,7 +145,7 @@ def test_a_sign_off_is_no_approval_to_deploy_and_the_other_way_round() -> None:
     assert judge(success, approvals=by("product_owner", purpose="signoff"))["sign_off"]["verdict"] == "pass"
 
 
-@pytest.mark.req("GATE-28", "GATE-29")
+@pytest.mark.req("GATE-28")
 def test_prod_waits_for_its_change_request_and_for_every_answer() -> None:
     policy = staffed(rendered("prod", "promotion_policy"))
     questions = {
@@ -166,7 +166,6 @@ def test_prod_waits_for_its_change_request_and_for_every_answer() -> None:
         assert "fail" in verdicts({**yes, name: False})
 
 
-@pytest.mark.req("GATE-29")
 @pytest.mark.parametrize("env", ["sit", "prod"])
 def test_without_its_dashboard_nothing_is_promoted(env: str) -> None:
     policy = staffed(rendered(env, "promotion_policy"))

@@ -31,7 +31,7 @@ def plan_gate(**assertion: Any) -> dict[str, Any]:
 CLUSTERS = {"clusters": [{"encrypted": True, "days": 14, "name": "a"}, {"encrypted": True, "days": 7}], "size": 2, "gone": []}
 
 
-@pytest.mark.req("GATE-24", "GATE-25")
+@pytest.mark.req("GATE-25")
 @pytest.mark.parametrize(
     ("assertion", "verdict"),
     [
@@ -67,7 +67,7 @@ def test_what_is_wrong_is_told_with_both_values(judge):
     assert found["judged"][0]["why"] == "the plan database isn't as it must be: days of clusters[1] is 7, and must be at least 14"
 
 
-@pytest.mark.req("GATE-24", "GATE-25")
+@pytest.mark.req("GATE-25")
 @pytest.mark.parametrize("plans", [{}, {"storage": CLUSTERS}, {"database": None}])
 def test_without_the_plan_nothing_is_known_of_it(judge, plans):
     assert judge(plan_gate(path="size", equals=2), plans=plans)["verdict"] == "inconclusive"
@@ -203,7 +203,6 @@ def test_where_no_downtime_is_expected_nothing_that_interrupts_service_passes(ju
 # --- rehearsal --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("GATE-33")
 @pytest.mark.parametrize(
     ("record", "verdict"),
     [

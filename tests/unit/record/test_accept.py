@@ -106,7 +106,6 @@ def rolled_back(tables, component="alpha"):
     return item.get("rolled_back")
 
 
-@pytest.mark.req("GATE-33")
 def test_the_record_keeps_when_each_component_was_last_rolled_back_whatever_comes_after(kit, tables):
     run = kit.Run()
     run.promote("A")
@@ -125,7 +124,6 @@ def test_the_record_keeps_when_each_component_was_last_rolled_back_whatever_come
     assert tables.problems() == []
 
 
-@pytest.mark.req("GATE-33")
 def test_a_rollback_that_had_nothing_to_do_or_failed_is_no_rehearsal(kit, tables):
     run = kit.Run()
     run.promote("A")
