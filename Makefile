@@ -21,7 +21,7 @@ demo: setup ## Promote to SIT on a local AWS and leave it running; run it again 
 demo-bad-release: setup ## Show a refused release and one that is rolled back, and check both
 	@$(BIN)/python -m scripts.demo_bad_release $(ARGS)
 
-demo-gates: setup ## Show the gates to SIT closed, open and not known, each explained, and check it
+demo-gates: setup ## Show the gates to SIT closed, open and not known, and an approval missing, given and of another plan, and check it
 	@$(BIN)/python -m scripts.demo_gates $(ARGS)
 
 demo-dr: setup ## Show global database, switchover, failover with a dead primary region and failback, and check each

@@ -9,6 +9,7 @@ import datetime as dt
 import email.utils
 import hashlib
 import json
+import re
 import typing as t
 from pathlib import Path
 
@@ -17,11 +18,14 @@ try:
 except ImportError:  # evidence in JSON needs no YAML
     yaml = None
 
-from . import gates_judge as ask
-from .aws import awslambda, cloudwatch, dynamodb, dynamodb_tables, s3
+from . import approvals
+from . import gates_ask as ask
+from .aws import awslambda, cloudwatch, dynamodb, dynamodb_tables, ecr, s3
 from .aws.account import Account, Clock, reject_placeholders, together
-from .gates_judge import FAIL, INCONCLUSIVE, PASS, Call, Job, Service, Serving, Told, Unknown
-from .gates_policy import PERIOD, Gate, Metric, Policy, read_policy
+from .gates_ask import FAIL, INCONCLUSIVE, PASS, Call, Job, Service, Serving, Told, Unknown
+from .gates_judge import jobs_of
+from .gates_kinds import Approval, Gate, ImageScan, Metric
+from .gates_policy import PERIOD, Policy, read_policy
 from .gates_windows import iso, moment
 from .reconcile import Failed, Refused, sha256
 
@@ -39,9 +43,10 @@ def evaluate(params: t.Mapping[str, t.Any], progress: t.Callable[[str], None], c
     evidence = _Evidence(params.get("evidence"))
     reads = Reads(params, _accounts(params, progress, clock), evidence, call)
     reads.guard()
+    call = reads.call = dataclasses.replace(call, caller=reads.accounts["target"].arn)
     begun, hold = clock.monotonic(), params.get("hold") or 0
     while True:
-        jobs, later = ask.jobs_of(policy, call)
+        jobs, later = jobs_of(policy, call)
         result = report(policy, call, jobs, settle(jobs, reads.fetch), waiver)
         held = clock.monotonic() - begun
         if result["verdict"] == FAIL or held >= hold:
@@ -146,6 +151,19 @@ class Reads:
 
         return answered
 
+    def _approvals(self, account: Account, group: list[ask.Approvals]) -> t.Callable[[], dict[t.Any, t.Any]]:
+        [one] = group
+        table, _environment = self._table(one.side)
+        if not table:
+            return lambda: {one: False}
+        client = account.client("dynamodb")
+
+        def look() -> dict[t.Any, t.Any]:
+            found = dynamodb.query(client, table, f"{approvals.PREFIX}{one.digest}")
+            return {one: Unknown(f"there is no table {table}, so nothing is approved") if found is None else found}
+
+        return look
+
     # --- one reader for each kind of question; each returns what its thread does ----------------------------------------------
 
     def _series(self, account: Account, group: list[ask.Series]) -> t.Callable[[], dict[t.Any, t.Any]]:
@@ -225,6 +243,10 @@ class Reads:
 
         return look
 
+    def _findings(self, account: Account, group: list[ask.Findings]) -> t.Callable[[], dict[t.Any, t.Any]]:
+        client, one = account.client("ecr"), group[0]
+        return lambda: {one: ecr.scan_findings(client, one.repository, one.digest)}
+
     def _answer(self, account: Account, group: list[ask.Answer]) -> t.Callable[[], dict[t.Any, t.Any]]:
         one = group[0]
         account.client("lambda")
@@ -249,6 +271,8 @@ READERS: dict[type, t.Callable[..., t.Callable[[], dict[t.Any, t.Any]]]] = {
     ask.Aliases: Reads._aliases,
     ask.Code: Reads._code,
     ask.Answer: Reads._answer,
+    ask.Approvals: Reads._approvals,
+    ask.Findings: Reads._findings,
 }
 
 
@@ -339,7 +363,8 @@ def _explain(policy: Policy, call: Call, gates: list[dict[str, t.Any]], verdict:
     window = next((gate for gate in gates if gate["id"] == "window"), None)
     if verdict != PASS and window and window["verdict"] == PASS and policy.calendar.windows:
         end = policy.calendar.open_until(call.now)
-        tail = [f"The window is open: correct this and start by {moment(end - policy.reserve, policy.timezone)}."]
+        if end is not None:  # not open for an emergency alone
+            tail = [f"The window is open: correct this and start by {moment(end - policy.reserve, policy.timezone)}."]
     return [head[verdict], *sentences, *tail]
 
 
@@ -374,10 +399,33 @@ def _call(params: t.Mapping[str, t.Any], policy: Policy, now: float) -> Call:
         bool(params.get("invoke")),
         tuple(params.get("packages") or ()),
         _answers(params.get("answers") or {}),
+        plan_digest=_digest(params.get("plan_digest")),
+        change_ref=params.get("change_ref"),
+        incident=(params.get("emergency") or {}).get("incident"),
+        plans=params.get("plans") or {},
+        disruptive=None if params.get("disruptive") is None else tuple(params["disruptive"]),
+        images=tuple(map(_image, params.get("images") or ())),
     )
     for gate in policy.gates:
         _refuse_unanswerable(gate, call, bool(params.get("source")))
     return call
+
+
+def _digest(given: str | None) -> str | None:
+    if given and not approvals.DIGEST.fullmatch(given):
+        raise Refused(f"plan_digest must be a SHA-256 (64 hexadecimal digits), not {given!r}.")
+    return given or None
+
+
+def _image(given: str) -> tuple[str, str]:
+    """Repository and digest of an image in the account's registry.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.html
+    """
+    match = re.fullmatch(r"(?:[^/@]+\.[^/@]+/)?([a-z0-9._/-]+)@(sha256:[0-9a-f]{64})", given)
+    if not match:
+        raise Refused(f"images must name each image by its digest, such as wordpress@sha256:..., not {given!r}.")
+    return match[1], match[2]
 
 
 def _answers(given: t.Mapping[str, t.Any]) -> dict[str, bool]:
@@ -398,6 +446,10 @@ def _refuse_unanswerable(gate: Gate, call: Call, has_source: bool) -> None:
     sides = getattr(gate, "sides", (gate.side,))
     if "source" in sides and not has_source:
         raise Refused(f"Gate {gate.id} looks at the source: give source with its expected_account_id.")
+    if isinstance(gate, Approval) and not call.plan_digest:
+        raise Refused(f"Gate {gate.id} counts approvals of one plan: give plan_digest.")
+    if isinstance(gate, ImageScan) and not call.images:
+        raise Refused(f"Gate {gate.id} looks at images: give images.")
     if not gate.per_service:
         return
     if not call.services:

@@ -5,346 +5,48 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
-import re
 import typing as t
 import zoneinfo
 from dataclasses import MISSING, dataclass, field, fields
 
-from .gates_windows import DAY, DAYS, Calendar, Freeze, Window, overlapping
+from .gates_kinds import KINDS, METRICS, RATIOS, Approval, Gate, reading
+from .gates_values import (
+    CHECKS,
+    OPERATORS,
+    PERIOD,
+    Wrong,
+    clock_time,
+    day_or_time,
+    mapping,
+    one_of,
+    people,
+    principals,
+    text,
+    weekdays,
+    within_a_day,
+    zone,
+)
+from .gates_windows import DAY, Calendar, Freeze, Window, overlapping
 from .reconcile import Refused
 
-#: The quality checks in the order in which they are run and told (GATE-01), and what the command of each begins with (GATE-02 to GATE-06).
-CHECKS = {"unit": "pytest", "lint": "ruff check", "types": "mypy", "security": "bandit", "integration": "pytest"}
-#: Metrics of AWS/Lambda, and ratios of them that are computed here.
-#: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-METRICS = ("Errors", "Throttles", "Invocations", "Duration", "error_rate", "throttle_rate")
-RATIOS = {"error_rate": "Errors", "throttle_rate": "Throttles"}
-OPERATORS: dict[str, t.Callable[[float, float], bool]] = {
-    "<": lambda seen, value: seen < value,
-    "<=": lambda seen, value: seen <= value,
-    "==": lambda seen, value: seen == value,
-    ">=": lambda seen, value: seen >= value,
-    ">": lambda seen, value: seen > value,
-}
-PERIOD = 300  # seconds; CloudWatch keeps periods of five minutes for 63 days
-LONGEST_LOOKBACK = 63 * DAY
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
+__all__ = ["CHECKS", "KINDS", "METRICS", "OPERATORS", "PERIOD", "RATIOS", "Emergency", "Policy", "read_policy"]
 
 REQUIRED = object()
-
-
-class _Wrong(Exception):
-    """A value that can't be used; says what it must be."""
-
-
-# --- readers: each turns one value of the inventory into its typed form, or says what it must be ---------------------------
-
-
-def one_of(*choices: str) -> t.Callable[[t.Any], str]:
-    def read(value: t.Any) -> str:
-        if value not in choices:
-            raise _Wrong(f"must be one of {', '.join(choices)}, not {value!r}")
-        return str(value)
-
-    return read
-
-
-def text(value: t.Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _Wrong(f"must be a text, not {value!r}")
-    return str(value)
-
-
-def identifier(value: t.Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value):
-        raise _Wrong(f"must consist of small letters, digits, - and _, not {value!r}")
-    return str(value)
-
-
-def number(value: t.Any) -> float:
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        found = math.nan
-    if isinstance(value, bool) or not math.isfinite(found) or found < 0:
-        raise _Wrong(f"must be a number of 0 or more, not {value!r}")
-    return found
-
-
-def whole(value: t.Any) -> int:
-    found = number(value)
-    if found != int(found):
-        raise _Wrong(f"must be a whole number, not {value!r}")
-    return int(found)
-
-
-def percent(value: t.Any) -> float:
-    found = number(value)
-    if found > 100:
-        raise _Wrong(f"must be a percentage of 0 to 100, not {value!r}")
-    return found
-
-
-def duration(value: t.Any) -> int:
-    """Seconds, from seconds or a text such as 90s, 5m, 24h or 2d."""
-    match = re.fullmatch(r"([0-9]{1,9})\s*([smhd]?)", str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
-    if not match or not int(match[1]):
-        raise _Wrong(f"must be a time of more than 0 such as 90s, 5m, 24h or 2d, not {value!r}")
-    return int(match[1]) * UNITS[match[2] or "s"]
-
-
-def lookback(value: t.Any) -> int:
-    found = duration(value)
-    if found > LONGEST_LOOKBACK:
-        raise _Wrong(f"must be at most 63d, as long as CloudWatch keeps periods of five minutes, not {value!r}")
-    return found
-
-
-def within_a_day(value: t.Any) -> int:
-    found = duration(value)
-    if found > DAY:
-        raise _Wrong(f"must be at most 24h, not {value!r}")
-    return found
-
-
-def names(value: t.Any) -> tuple[str, ...]:
-    found = names_or_none(value)
-    if not found:
-        raise _Wrong(f"must be a list with at least one name, not {value!r}")
-    return found
-
-
-def names_or_none(value: t.Any) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, (list, tuple)):
-        raise _Wrong(f"must be a list of names, not {value!r}")
-    if not all(isinstance(name, str) and name.strip() for name in values) or len(set(values)) < len(values):
-        raise _Wrong(f"must be a list of different names, not {value!r}")
-    return tuple(str(name) for name in values)
-
-
-def names_of(*choices: str) -> t.Callable[[t.Any], tuple[str, ...]]:
-    def read(value: t.Any) -> tuple[str, ...]:
-        found = names(value)
-        for name in found:
-            one_of(*choices)(name)
-        return found
-
-    return read
-
-
-def mapping(value: t.Any) -> dict[str, t.Any]:
-    if not isinstance(value, t.Mapping) or not all(isinstance(key, str) for key in value):
-        raise _Wrong(f"must be a dictionary, not {value!r}")
-    return dict(value)
-
-
-def questions(value: t.Any) -> dict[str, str]:
-    """What is asked, each under the name by which it is answered."""
-    found = mapping(value)
-    if not found:
-        raise _Wrong("must have at least one question")
-    return {identifier(name): text(question) for name, question in found.items()}
-
-
-def yes_or_no(value: t.Any) -> bool:
-    if not isinstance(value, bool):
-        raise _Wrong(f"must be true or false, not {value!r}")
-    return value
-
-
-def commands(value: t.Any) -> dict[str, tuple[str, ...]]:
-    found = {}
-    for check, begins in mapping(value).items():
-        one_of(*CHECKS)(check)
-        found[check] = names(begins)
-    return found
-
-
-def zone(value: t.Any) -> str:
-    try:
-        zoneinfo.ZoneInfo(text(value))
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        if not zoneinfo.available_timezones():
-            raise _Wrong("can't be looked up: this machine has no time zone database (install the package tzdata)") from None
-        raise _Wrong(f"must be an IANA time zone such as Africa/Johannesburg, not {value!r}") from None
-    return str(value)
-
-
-def clock_time(value: t.Any) -> dt.time:
-    if isinstance(value, int) and not isinstance(value, bool):
-        raise _Wrong(f'must be a time in quotes such as "22:00", not {value!r} (YAML reads 22:00 without quotes as a number)')
-    match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", value) if isinstance(value, str) else None
-    if not match:
-        raise _Wrong(f'must be a time such as "22:00", not {value!r}')
-    return dt.time(int(match[1]), int(match[2]))
-
-
-def weekdays(value: t.Any) -> frozenset[int]:
-    found = set()
-    for name in names(value):
-        matches = [day for day, full in enumerate(DAYS) if name.lower() in (full, full[:3])]
-        if not matches:
-            raise _Wrong(f"must name days such as tuesday or tue, not {name!r}")
-        found.update(matches)
-    return frozenset(found)
-
-
-def day_or_time(value: t.Any) -> dt.datetime | dt.date:
-    """A date, or a time with or without an offset."""
-    if isinstance(value, (dt.datetime, dt.date)):
-        return value
-    try:
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-            return dt.date.fromisoformat(value)
-        return dt.datetime.fromisoformat(text(value))
-    except (ValueError, _Wrong):
-        raise _Wrong(f"must be a date such as 2026-12-15 or a time such as 2026-12-15T18:00, not {value!r}") from None
-
-
-# --- what a policy consists of ----------------------------------------------------------------------------------------------
-
-
-def reading(read: t.Callable[[t.Any], t.Any]) -> dict[str, t.Any]:
-    """How a member of a gate is read; it is needed unless it has a default."""
-    return {"read": read}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """What all gates have."""
-
-    kind: t.ClassVar[str]
-    #: Whether it is asked once for each service.
-    per_service: t.ClassVar[bool] = False
-    #: Whether skip_quality_gates may waive it outside PROD (GATE-13).
-    waivable: t.ClassVar[bool] = False
-
-    id: str = field(metadata=reading(identifier))
-    side: str = field(default="target", metadata=reading(one_of("source", "target")))
-
-    def mistakes(self) -> t.Iterator[str]:
-        """What is wrong with members that are right by themselves."""
-        yield from ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric(Gate):
-    """A metric of each service's function, over the time back from now (GATE-08 to GATE-10, MON-39)."""
-
-    kind = "metric"
-    per_service = True
-    waivable = True
-    metric: str = field(metadata=reading(one_of(*METRICS)))
-    op: str = field(metadata=reading(one_of(*OPERATORS)))
-    value: float = field(metadata=reading(number))
-    lookback: int = field(metadata=reading(lookback))
-    by: str = field(default="function", metadata=reading(one_of("function", "alias", "version")))
-    min_samples: int = field(default=1, metadata=reading(whole))
-    on_no_data: str = field(default="inconclusive", metadata=reading(one_of("inconclusive", "fail", "pass")))
-    on_missing: str = field(default="inconclusive", metadata=reading(one_of("inconclusive", "zero")))
-
-    def mistakes(self) -> t.Iterator[str]:
-        if self.on_no_data == "pass" and self.min_samples:
-            yield "on_no_data: pass needs min_samples: 0, which says in so many words that no traffic at all is good enough"
-        if not self.min_samples and self.on_no_data != "pass":
-            yield "min_samples: 0 needs on_no_data: pass, which says in so many words that no traffic at all is good enough"
-        if self.metric in RATIOS and self.value > 1:
-            yield f"value of {self.metric} is a share of 0 to 1, not {self.value:g}"
-        if self.op == "<" and not self.value:
-            yield "nothing is less than 0: use op: == or a greater value"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alarms(Gate):
-    """No alarm whose name begins with one of the prefixes is in state ALARM (VAL-R11)."""
-
-    kind = "alarms"
-    prefixes: tuple[str, ...] = field(metadata=reading(names))
-
-
-@dataclass(frozen=True, kw_only=True)
-class DependsOn(Gate):
-    """What must be there first (WAVE-02 to WAVE-04, MON-33): by exact name, never by a part of it (W-28)."""
-
-    kind = "depends_on"
-    tables: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
-    buckets: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
-    functions: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
-    releases: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
-    dashboards: tuple[str, ...] = field(default=(), metadata=reading(names_or_none))
-
-    def mistakes(self) -> t.Iterator[str]:
-        if not any((self.tables, self.buckets, self.functions, self.releases, self.dashboards)):
-            yield "names nothing it depends on: give tables, buckets, functions, releases or dashboards"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drift(Gate):
-    """What each service serves is what was verified and recorded."""
-
-    kind = "drift"
-    per_service = True
-    sides: tuple[str, ...] = field(default=("source", "target"), metadata=reading(names_of("source", "target")))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence(Gate):
-    """Results of quality checks, read from a file (GATE-01 to GATE-06)."""
-
-    kind = "evidence"
-    waivable = True
-    checks: tuple[str, ...] = field(default=tuple(CHECKS), metadata=reading(names_of(*CHECKS)))
-    coverage: float = field(default=80.0, metadata=reading(percent))
-    max_age: int = field(default=DAY, metadata=reading(duration))
-    commands: dict[str, tuple[str, ...]] | None = field(default=None, metadata=reading(commands))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Health(Gate):
-    """Each service answers its health event through its alias (GATE-11); judged only where the task says that it may invoke."""
-
-    kind = "health"
-    per_service = True
-    payload: dict[str, t.Any] | None = field(default=None, metadata=reading(mapping))
-    expected_status: int = field(default=200, metadata=reading(whole))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Active(Gate):
-    """The version behind each service's alias is Active (VAL-R03, VAL-R05)."""
-
-    kind = "active"
-    per_service = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Soak(Gate):
-    """What is to be promoted of each service was verified at least so long ago (GATE-12, GATE-07, ENV-19)."""
-
-    kind = "soak"
-    per_service = True
-    min: int = field(metadata=reading(duration))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checklist(Gate):
-    """What only people can know, each question answered with a yes that is recorded (GATE-28, GATE-29, LAM-19)."""
-
-    kind = "checklist"
-    questions: dict[str, str] = field(metadata=reading(questions))
-    single_service: bool = field(default=False, metadata=reading(yes_or_no))
-
-
-KINDS: dict[str, type[Gate]] = {kind.kind: kind for kind in (Metric, Alarms, DependsOn, Drift, Evidence, Health, Active, Soak, Checklist)}
 #: Gates that every policy has without naming them, as far as it says what they need.
 BUILT_IN = ("deploy_mode", "window")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Emergency:
+    """Who may together open a closed window, and for how many seconds (GATE-16)."""
+
+    roles: dict[str, int] = field(metadata=reading(people))
+    max_age: int = field(default=7200, metadata=reading(within_a_day))
+
+
 @dataclass(frozen=True)
 class Policy:
-    """``expected`` and ``rollback`` in seconds: what an opening must still have room for."""
+    """``expected`` and ``rollback`` in seconds: what an opening must still have room for. ``approvers``: principals by role."""
 
     environment: str
     deploy_mode: str
@@ -353,6 +55,8 @@ class Policy:
     expected: int
     rollback: int
     gates: tuple[Gate, ...]
+    approvers: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    emergency: Emergency | None = None
 
     @property
     def reserve(self) -> int:
@@ -383,8 +87,12 @@ class _Reader:
             "deploy_mode": (one_of("auto", "manual", "strict_manual"), REQUIRED),
             "timezone": (zone, None),
             "window_reserve": (mapping, None),
+            "window_min": (within_a_day, None),
+            "window_max": (within_a_day, None),
             "windows": (_list, ()),
             "freezes": (_list, ()),
+            "approvers": (principals, None),
+            "emergency": (mapping, None),
             "gates": (_list, REQUIRED),
         }
         found = self.members("the policy", raw, known)
@@ -398,10 +106,30 @@ class _Reader:
         ]
         gates = [gate for n, one in enumerate(found["gates"] or ()) if (gate := self.gate(f"gates[{n}]", one))]
         expected, rollback = self.reserve(found["window_reserve"], bool(found["windows"]))
+        emergency = None if found["emergency"] is None else self.typed("emergency", Emergency, found["emergency"])
         self.across(found, windows, expected + rollback, gates)
+        self.staff(gates, emergency, found["approvers"] or {})
         timezone = found["timezone"] or (windows[0].timezone if windows else None)
-        calendar = Calendar(tuple(windows), tuple(freezes))
-        return Policy(found["environment"], found["deploy_mode"], timezone, calendar, expected, rollback, tuple(gates))
+        calendar = Calendar(tuple(windows), tuple(freezes), found["window_min"] or 0)
+        return Policy(
+            found["environment"],
+            found["deploy_mode"],
+            timezone,
+            calendar,
+            expected,
+            rollback,
+            tuple(gates),
+            found["approvers"] or {},
+            emergency,
+        )
+
+    def staff(self, gates: list[Gate], emergency: Emergency | None, approvers: t.Mapping[str, t.Any]) -> None:
+        """Whoever must approve has to be a role that the inventory knows."""
+        asked = [(f"gate {gate.id}", role) for gate in gates if isinstance(gate, Approval) for role in gate.roles]
+        asked += [("emergency", role) for role in (emergency.roles if emergency else ())]
+        for where, role in asked:
+            if role not in approvers:
+                self.mistakes.append(f"{where} needs approvers.{role}, the principals who are it (an empty list while nobody is named)")
 
     def each(self, name: str, raws: t.Sequence[t.Any] | None, read: t.Callable[[str, t.Any], t.Any]) -> list[t.Any]:
         """Those of a list that are right."""
@@ -422,6 +150,13 @@ class _Reader:
             self.mistakes.append(f"the windows {pair[0]} and {pair[1]} overlap")
         if windows and reserve > max(window.length() for window in windows):
             self.mistakes.append(f"no window is as long as window_reserve ({reserve // 60} minutes), so none would ever be used")
+        if windows and (found["window_min"] or 0) > max(window.length() for window in windows):
+            self.mistakes.append(f"no window is as long as window_min ({found['window_min'] // 60} minutes), so none would ever be used")
+        if found["window_max"] and reserve > found["window_max"]:
+            self.mistakes.append(
+                f"window_reserve says that the change and a rollback take {reserve // 60} minutes, "
+                f"and window_max allows {found['window_max'] // 60}"
+            )
         if found["environment"] == "prod":
             if found["deploy_mode"] not in (None, "strict_manual"):
                 self.mistakes.append("PROD must have deploy_mode: strict_manual")
@@ -434,17 +169,22 @@ class _Reader:
         kind = raw.get("kind") if isinstance(raw, t.Mapping) else None
         try:
             cls = KINDS[one_of(*KINDS)(kind)]
-        except _Wrong as wrong:
+        except Wrong as wrong:
             self.mistakes.append(f"{where}: kind {wrong}" if isinstance(raw, t.Mapping) else f"{where} must be a dictionary, not {raw!r}")
             return None
+        gate = self.typed(where, cls, {name: value for name, value in raw.items() if name != "kind"})
+        if gate:
+            self.mistakes += [f"{where}: {mistake}" for mistake in gate.mistakes()]
+        return gate
+
+    def typed(self, where: str, cls: t.Any, raw: t.Mapping[str, t.Any]) -> t.Any:
+        """An object of the class, whose fields say how they are read; None after a mistake."""
         known = {one.name: (one.metadata["read"], REQUIRED if one.default is MISSING else None) for one in fields(cls)}
         before = len(self.mistakes)
-        found = self.members(where, {name: value for name, value in raw.items() if name != "kind"}, known)
+        found = self.members(where, raw, known)
         if found is None or len(self.mistakes) > before:
             return None
-        gate = cls(**{name: value for name, value in found.items() if value is not None})
-        self.mistakes += [f"{where}: {mistake}" for mistake in gate.mistakes()]
-        return gate
+        return cls(**{name: value for name, value in found.items() if value is not None})
 
     def window(self, where: str, raw: t.Any, timezone: str | None) -> Window | None:
         known = {
@@ -485,7 +225,7 @@ class _Reader:
             return None
         try:
             since, until = (_at(found[name], found["timezone"], last=name == "until") for name in ("from", "until"))
-        except _Wrong as wrong:
+        except Wrong as wrong:
             self.mistakes.append(f"{where} {wrong}")
             return None
         if since >= until:
@@ -521,14 +261,14 @@ class _Reader:
                 continue
             try:
                 found[name] = read(raw[name])
-            except _Wrong as wrong:
+            except Wrong as wrong:
                 self.mistakes.append(f"{where}: {name} {wrong}")
         return found
 
 
 def _list(value: t.Any) -> list[t.Any]:
     if not isinstance(value, (list, tuple)):
-        raise _Wrong(f"must be a list, not {value!r}")
+        raise Wrong(f"must be a list, not {value!r}")
     return list(value)
 
 
@@ -539,8 +279,8 @@ def _at(value: dt.datetime | dt.date, timezone: str | None, last: bool) -> float
             value = dt.datetime.combine(value + dt.timedelta(days=last), dt.time())
         if value.tzinfo is None:
             if timezone is None:
-                raise _Wrong("needs a timezone, or times with an offset such as +02:00")
+                raise Wrong("needs a timezone, or times with an offset such as +02:00")
             value = value.replace(tzinfo=zoneinfo.ZoneInfo(timezone))
         return value.timestamp()
     except OverflowError:
-        raise _Wrong("must lie within this calendar") from None
+        raise Wrong("must lie within this calendar") from None

@@ -75,10 +75,14 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Windows and freezes together. Without windows it is always open but for the freezes."""
+    """Windows and freezes together. Without windows it is always open but for the freezes.
+
+    An opening of less than ``shortest`` seconds is none (GATE-15).
+    """
 
     windows: tuple[Window, ...] = ()
     freezes: tuple[Freeze, ...] = ()
+    shortest: int = 0
 
     def frozen(self, now: float) -> Freeze | None:
         return next((freeze for freeze in self.freezes if freeze.since <= now < freeze.until), None)
@@ -112,7 +116,7 @@ class Calendar:
         spans = _joined(spans)
         for freeze in self.freezes:
             spans = [rest for span in spans for rest in _without(span, freeze)]
-        return [span for span in spans if span[1] > since and span[0] < until]
+        return [span for span in spans if span[1] > since and span[0] < until and span[1] - span[0] >= self.shortest]
 
 
 def _joined(spans: t.Iterable[Span]) -> list[Span]:

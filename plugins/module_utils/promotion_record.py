@@ -7,7 +7,9 @@ Pure: what is seen goes in, the changes come out. ``promotion_record_writes.py``
 
 from __future__ import annotations
 
+import calendar
 import re
+import time
 import typing as t
 from dataclasses import dataclass, field
 
@@ -99,6 +101,7 @@ class Desired:
     kind: str = ""
     data: t.Any = None
     status: str | None = None
+    soak: t.Mapping[str, int] = field(default_factory=dict)
 
     def scope(self, aws: t.Any) -> tuple[str, ...]:
         return (aws.id, aws.region, f"promotion lock {self.lock}", self.state)
@@ -176,6 +179,11 @@ class VetoRelease(Change):
     pass
 
 
+@dataclass(frozen=True)
+class AcceptRelease(Change):
+    """The release has stayed well for as long as it must."""
+
+
 # --- input ------------------------------------------------------------------------------------------------------------------
 
 
@@ -215,7 +223,7 @@ def desired(params: t.Mapping[str, t.Any], run: str) -> Desired:
     for name, least in (("lease", 10), ("max_clock_skew", 0)):
         if params[name] < least:
             raise Refused(f"{name} must be at least {least} seconds, not {params[name]}.")
-    if state == "vetoed" and not re.fullmatch(r"[0-9a-f]{64}", params["release"]):
+    if state in ("vetoed", "accepted") and not re.fullmatch(r"[0-9a-f]{64}", params["release"]):
         raise Refused(f"release must be the SHA-256 of a manifest (64 hexadecimal digits), not {params['release']!r}.")
     components = manifest_of(params["manifest"]) if state == "opened" else ()
     facts = {name: params[name] for name in ("plan_digest", "policy_digest", "change_ref", "awx_user") if params.get(name)}
@@ -242,7 +250,18 @@ def desired(params: t.Mapping[str, t.Any], run: str) -> Desired:
         kind=params.get("kind") or "",
         data=params.get("data"),
         status=status,
+        soak=soak_of(params.get("soak_hours") or {}),
     )
+
+
+def soak_of(hours: t.Mapping[str, t.Any]) -> dict[str, int]:
+    """Hours by kind of component; ``Refused`` for what isn't."""
+    for kind, count in hours.items():
+        if kind != "all" and kind not in DIGESTS:
+            raise Refused(f"soak_hours: there is no kind {kind!r}, only all, {', '.join(DIGESTS)}.")
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 24 * 365:
+            raise Refused(f"soak_hours: {kind} must be a whole number of hours, not {count!r}.")
+    return dict(hours)
 
 
 def release_of(components: t.Iterable[Component]) -> str:
@@ -404,12 +423,55 @@ def plan_veto(want: Desired, seen: Seen) -> list[Change]:
     return [VetoRelease(f"release {want.release[:12]}", None, {"veto": want.reason})]
 
 
+def plan_accept(want: Desired, seen: Seen) -> list[Change]:
+    """What was promoted is accepted when each part has stayed well for its time; the last one decides (GATE-32, C-39)."""
+    release, entry = seen.get(want.release_key), seen.get(want.verified_key(want.release))
+    name = f"Release {want.release[:12]}"
+    if release is None or entry is None:
+        raise Refused(f"{name} is not in {want.table}: there is nothing to accept.")
+    if entry.get("accepted_at"):
+        return []
+    if release["veto"]:
+        raise Refused(f"{name} was vetoed by {release['veto']['actor']} at {release['veto']['at']}: {release['veto']['reason']}.")
+    if entry["verified_at"] == NONE:
+        raise Refused(f"{name} was never verified in {want.environment}: there is nothing to accept.")
+    waits = []
+    for part in release["components"]:
+        live = seen.get(want.component_key(part["name"]))
+        mark = (live or {}).get("last_verified")
+        if (
+            not live
+            or not mark
+            or live["digest"] != part["digest"]
+            or (mark["version"], mark["digest"]) != (live["version"], live["digest"])
+        ):
+            raise Refused(f"{part['name']} doesn't serve {name.lower()} as verified any more: promote and verify it again.")
+        hours = want.soak.get(part["kind"])
+        if hours is None or "all" not in want.soak:
+            raise Refused(f"soak_hours must say how long {part['kind']} and all must stay well: a missing time would be none.")
+        waits.append((seconds_of(mark["at"]) + 3600 * hours, part["name"], mark["at"], hours))
+    waits.append((seconds_of(entry["verified_at"]) + 3600 * want.soak["all"], "the promotion", entry["verified_at"], want.soak["all"]))
+    ready, part, since, hours = max(waits)
+    if seen.now < ready:
+        raise Refused(
+            f"{name} can't be accepted before {iso(ready)}: {part} was verified at {since}, and must stay well for {hours} h. "
+            "Run this again then."
+        )
+    return [AcceptRelease(f"release {want.release[:12]}", None, {"accepted": want.reason})]
+
+
+def seconds_of(stamp: str) -> float:
+    """Seconds since 1970 of a time as the record writes it."""
+    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
+
+
 PLANS: dict[str, t.Callable[[Desired, Seen], list[Change]]] = {
     "opened": plan_open,
     "step": plan_steps,
     "event": plan_event,
     "closed": plan_close,
     "vetoed": plan_veto,
+    "accepted": plan_accept,
 }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from .approvals import intact, is_approval
 from .reconcile import canonical, sha256
 
 #: What the first event names as the one before it.
@@ -45,6 +46,7 @@ def is_event(item: t.Mapping[str, t.Any]) -> bool:
 def verify(items: t.Iterable[Item], deployments: t.Iterable[Item]) -> list[str]:
     """What is wrong with the record, as sentences; empty when every byte is as it was written.
 
+    Approvals are written by others, outside the chain; the events of the gates tell which of them counted.
     ``items``: all of the promotion table. ``deployments``: all of the deployment table; records that aren't ours are left alone.
     """
     items = list(items)
@@ -57,7 +59,9 @@ def verify(items: t.Iterable[Item], deployments: t.Iterable[Item]) -> list[str]:
     for lock, events in sorted(chains.items()):
         events.sort(key=lambda one: one["sk"])
         found += _broken(lock, heads.get(lock), events)
-    kept = [item for item in items if not is_event(item) and item["sk"] != "LOCK"]
+    given = [item for item in items if is_approval(item)]
+    kept = [item for item in items if not is_event(item) and item["sk"] != "LOCK" and not is_approval(item)]
+    found += [f"{name_of(item)} was altered: it is not what was approved." for item in given if not intact(item)]
     return found + _altered(list(chains.values()), kept, list(deployments))
 
 

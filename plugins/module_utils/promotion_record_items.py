@@ -177,7 +177,8 @@ def closing(want: Desired, seen: Seen, change: ClosePromotion, by: Author) -> Wr
     meta = {**seen.items[key], "status": want.status, "closed_at": by.at, **({"reason": want.reason} if want.reason else {})}
     items, entry_key = {key: meta}, want.verified_key(meta["release"])
     if want.status == "verified":
-        items[entry_key] = {**seen.items[entry_key], "verified_at": by.at, "verified_by": want.promotion}
+        entry = {name: value for name, value in seen.items[entry_key].items() if not name.startswith("accepted_")}  # its soak begins anew
+        items[entry_key] = {**entry, "verified_at": by.at, "verified_by": want.promotion}
     records = _record(want, by, f"{want.promotion}-closed", meta, status=want.status or "")
     return Written(released(held(want, seen, by)), items, records, meta["pk"], "closed", {"status": want.status, "reason": meta["reason"]})
 
@@ -188,6 +189,16 @@ def vetoing(want: Desired, seen: Seen, change: Change, by: Author) -> Written:
         lock = {**lock, "veto": want.reason}
     release = {**seen.items[want.release_key], "veto": {"reason": want.reason, "actor": by.actor, "at": by.at}}
     return Written(lock, {want.release_key: release}, {}, release["pk"], "vetoed", {"reason": want.reason})
+
+
+def accepting(want: Desired, seen: Seen, change: Change, by: Author) -> Written:
+    """Nobody holds the lock for it: a promotion that is under way goes on."""
+    key = want.verified_key(want.release)
+    meta = seen.items[want.promotion_key(seen.items[key]["verified_by"])]
+    entry = {**seen.items[key], "accepted_at": by.at, "accepted_by": by.actor}
+    records = _record(want, by, f"{meta['id']}-accepted", meta, status="accepted", reason=want.reason)
+    data = {"release": want.release, "reason": want.reason, "soak_hours": dict(want.soak)}
+    return Written(seen.items[want.lock_key], {key: entry}, records, meta["pk"], "accepted", data)
 
 
 def rollback_target(component: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
@@ -262,7 +273,12 @@ def _component(want: Desired, step: Step, meta: Item, live: Item | None, by: Aut
         last = mark
     after = "failed" if step.status == "failed" else step.action
     made = {"component": step.component, "kind": step.kind, **mark, "after": after, "last_verified": last, "verified_before": before}
-    if live and _served(live) == _served(made):
+    # When the way back was last gone (GATE-33), whatever was served since.
+    went = (step.action, step.status) == ("rollback", "done") and step.from_version not in (None, step.to_version)
+    gone = {"promotion": meta["id"], "at": by.at} if went else old.get("rolled_back")
+    if gone:
+        made["rolled_back"] = gone
+    if live and _served(live) == _served(made) and live.get("rolled_back") == gone:
         return None
     return {"pk": f"ENV#{want.environment}", "sk": f"COMP#{step.component}", **made}
 

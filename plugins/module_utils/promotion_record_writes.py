@@ -18,6 +18,7 @@ from . import promotion_record_chain as chain
 from . import promotion_record_items as items_of
 from .aws import dynamodb as api
 from .promotion_record import (
+    AcceptRelease,
     Change,
     ClosePromotion,
     Desired,
@@ -72,6 +73,8 @@ def observe(aws: t.Any, want: Desired) -> Seen:
         return _observe_opening(aws, client, want, now)
     if want.state == "vetoed":
         return Seen(now, _get(aws, want, client, [want.lock_key, want.release_key]))
+    if want.state == "accepted":
+        return _observe_acceptance(aws, client, want, now)
     if want.state == "step":
         journal = [(want.table, f"PROMO#{want.promotion}", step.sort_key) for step in want.steps]
         components = [want.component_key(step.component) for step in want.steps]
@@ -97,6 +100,15 @@ def _observe_opening(aws: t.Any, client: t.Any, want: Desired, now: float) -> Se
         found.update(_partition(want, client, mine, "STEP#", "STEP#~"))
     holder_gone = bool(lock and lock["owner"] and lock["run"] != want.run and gone(lock["run"]))
     return Seen(now, found, holder_gone)
+
+
+def _observe_acceptance(aws: t.Any, client: t.Any, want: Desired, now: float) -> Seen:
+    found = _get(aws, want, client, [want.lock_key, want.release_key, want.verified_key(want.release)])
+    release, entry = found.get(want.release_key), found.get(want.verified_key(want.release))
+    more = [want.component_key(part["name"]) for part in (release or {}).get("components", ())]
+    if entry and entry.get("verified_by"):
+        more.append(want.promotion_key(entry["verified_by"]))
+    return Seen(now, found | (_get(aws, want, client, more) if more else {}))
 
 
 def _get(aws: t.Any, want: Desired, client: t.Any, keys: list[Key]) -> dict[Key, Item]:
@@ -131,6 +143,7 @@ MAKERS: dict[type[Change], t.Callable[[Desired, Seen, t.Any, Author], Written]] 
     RecordEvent: items_of.telling,
     ClosePromotion: items_of.closing,
     VetoRelease: items_of.vetoing,
+    AcceptRelease: items_of.accepting,
 }
 
 

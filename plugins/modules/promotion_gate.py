@@ -23,14 +23,19 @@ options:
         are told at once.
       - Times are a number of seconds, or a text such as C(90s), C(5m), C(24h) or C(2d).
       - "C(environment): C(dev), C(sit) or C(prod)."
-      - "C(deploy_mode): C(auto) (a push may start it), C(manual) (a person starts it) or C(strict_manual) (also needs recorded approvals;
-         until these can be verified it is never met). PROD must have C(strict_manual) and C(windows). Judged as the gate C(deploy_mode)."
+      - "C(deploy_mode): C(auto) (a push may start it), C(manual) (a person starts it) or C(strict_manual) (also needs a gate of kind
+         C(approval)). PROD must have C(strict_manual) and C(windows). Judged as the gate C(deploy_mode)."
       - "C(windows): when the environment may be changed, each with C(days) (or C(day)), C(start) as C(HH:MM) in quotes, C(end) or
          C(duration), and C(timezone) (IANA). An C(end) that isn't after C(start) is on the next day. Judged as the gate C(window)."
       - "C(window_reserve): C(expected) duration and C(rollback) budget; a window must have room for both."
       - "C(freezes): times without changes, each with C(from), C(until), C(reason) and, for times without an offset, C(timezone). A date
          alone is the whole day."
+      - "C(window_min): an opening that is shorter is none. C(window_max): what the change and a rollback may take at most."
       - "C(timezone): for windows and freezes that name none."
+      - "C(approvers): for each role the principals who are it, ARNs of IAM roles, users or single sessions; an empty list while nobody is
+         named."
+      - "C(emergency): C(roles), how many of which role must have approved the plan with O(emergency.incident) as ticket, so that the gate
+         C(window) passes while the window is closed; C(max_age) of their approvals (2h)."
       - "C(gates): a list; each gate has C(id), C(kind) and, where it looks at AWS, C(side), C(source) or C(target) (default)."
       - "C(kind: metric): C(metric) (C(Errors), C(Throttles), C(Invocations), C(Duration) as the average in milliseconds, or the ratios
          C(error_rate) and C(throttle_rate)), C(op) (C(<), C(<=), C(==), C(>=), C(>)), C(value), C(lookback), C(by) (C(function), C(alias)
@@ -48,10 +53,24 @@ options:
          C(side: source) and C(services[].digest), the record must be about that very digest."
       - "C(kind: checklist): C(questions), what only people know, each under the name by which O(answers) answers it;
          C(single_service), true if it is asked only when one service is promoted alone. What nobody answered is V(inconclusive)."
+      - "C(kind: approval): C(roles), how many of which role must have approved O(plan_digest) with M(bbws.platform.promotion_approval),
+         each a different person; C(purpose) (C(deploy)); C(max_age) (12h); C(requester_may_approve), true where whoever starts the run by
+         hand approves by that, if the inventory names that principal for the role. Otherwise their own approval doesn't count."
+      - "C(kind: plan): C(document), one of O(plans), and C(assertions) by name, each with C(path) (JMESPath), optionally C(each), a path to
+         a list whose members are looked at one by one, and one of C(equals), C(one_of), C(matches), C(at_least), C(at_most). A path that
+         leads to nothing fails."
+      - "C(kind: results): C(criteria) by name, each with one of the same operators and optionally C(max_age), for the C(results) in
+         O(evidence); C(max_age) (7d); C(waivers), whether a result may be waived."
+      - "C(kind: rehearsal): C(max_age), how long ago the last rollback of each service may be, as the record has it."
+      - "C(kind: image_scan): C(critical) and C(high), how many such findings the registry's scan of each of O(images) may have (0)."
+      - "C(kind: change_request): C(pattern) that O(change_ref) must match."
+      - "C(kind: downtime): C(expected), whether this kind of change may interrupt service; if not, O(disruptive) must be empty."
     type: dict
     required: true
   services:
-    description: What is to be promoted. Gates of kind C(metric), C(drift), C(health), C(active) and C(soak) are asked of each.
+    description:
+      - What is to be promoted.
+      - Gates of kind C(metric), C(drift), C(health), C(active), C(soak) and C(rehearsal) are asked of each.
     type: list
     elements: dict
     default: []
@@ -125,6 +144,8 @@ options:
       - C(release) names what was checked, and C(packages) lists the CodeSha256 of each package.
       - C(checks) has for each check C(finished_at) (a time with its offset) and either C(commands), each
         with C(command) and C(exit_code), or C(ci) with C(run) and C(conclusion); the check C(unit) also C(coverage) in percent.
+      - C(results) has for gates of kind C(results), by name, C(value) and C(at) (a time with its offset), or C(waived) with C(by),
+        C(reason) and C(until).
     type: path
   release:
     description: What the evidence must be about, by its name.
@@ -140,6 +161,25 @@ options:
         recorded.
     type: dict
     default: {}
+  plan_digest:
+    description: SHA-256 of the plan that approvals must be of; needed with gates of kind C(approval).
+    type: str
+  plans:
+    description: Planned changes for gates of kind C(plan), each a document by its name that tells how things will be.
+    type: dict
+    default: {}
+  disruptive:
+    description: What of the plan interrupts service, for gates of kind C(downtime); without it they are V(inconclusive).
+    type: list
+    elements: str
+  images:
+    description: Images for gates of kind C(image_scan), each as C(repository@sha256:...).
+    type: list
+    elements: str
+    default: []
+  change_ref:
+    description: The change request, for gates of kind C(change_request).
+    type: str
   trigger:
     description: What started the run.
     type: str
@@ -161,7 +201,9 @@ options:
     type: bool
     default: false
   emergency:
-    description: Why quality gates are skipped; returned in RV(skipped) to be recorded.
+    description:
+      - Why quality gates are skipped; returned in RV(skipped) to be recorded.
+      - With C(incident), a closed window is opened by the approvals that the policy's C(emergency) asks for.
     type: dict
     suboptions:
       reason:
@@ -185,8 +227,8 @@ attributes:
     support: none
 notes:
   - "IAM actions for gates of kind C(metric): C(cloudwatch:GetMetricData)."
-  - "C(alarms): C(cloudwatch:DescribeAlarms). C(soak): C(dynamodb:BatchGetItem). C(health): C(lambda:InvokeFunction)."
-  - "C(active): C(lambda:GetFunctionConfiguration)."
+  - "C(alarms): C(cloudwatch:DescribeAlarms). C(soak), C(rehearsal): C(dynamodb:BatchGetItem). C(health): C(lambda:InvokeFunction)."
+  - "C(active): C(lambda:GetFunctionConfiguration). C(approval): C(dynamodb:Query). C(image_scan): C(ecr:DescribeImageScanFindings)."
   - "C(drift): C(lambda:ListAliases), C(lambda:GetFunctionConfiguration) and, with a table of records, C(dynamodb:BatchGetItem)."
   - >-
     C(depends_on), each for what it names: C(dynamodb:DescribeTable), C(s3:ListBucket), C(lambda:ListAliases), C(dynamodb:BatchGetItem),
@@ -396,6 +438,11 @@ ARGUMENT_SPEC = {
     "release": {"type": "str"},
     "packages": {"type": "list", "elements": "str", "default": []},
     "answers": {"type": "dict", "default": {}},
+    "plan_digest": {"type": "str"},
+    "plans": {"type": "dict", "default": {}},
+    "disruptive": {"type": "list", "elements": "str"},
+    "images": {"type": "list", "elements": "str", "default": []},
+    "change_ref": {"type": "str"},
     "trigger": {"type": "str", "choices": ["manual", "push"], "default": "manual"},
     "invoke": {"type": "bool", "default": False},
     "hold": {"type": "int", "default": 0},

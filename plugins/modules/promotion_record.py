@@ -26,9 +26,11 @@ options:
       - V(event) appends an event O(kind) with O(data), such as the verdicts of the gates, and may move the promotion on to O(status).
         An event with the same content is appended once. O(fence) is needed.
       - V(closed) ends the promotion with O(status) and frees the lock. O(fence) is needed.
+      - V(accepted) ends the soak of O(release), which was verified: it is refused while any of its components has stayed well for less than
+        O(soak_hours), each counted from its own verification, or isn't served as verified any more. O(reason) is needed.
       - V(vetoed) forbids O(release); a promotion of it that is under way passes no fence any more.
     type: str
-    choices: [opened, step, event, closed, vetoed]
+    choices: [opened, step, event, closed, vetoed, accepted]
     required: true
   environment:
     description: The environment that is changed, as C(sit).
@@ -176,8 +178,13 @@ options:
     type: str
     choices: [gated, awaiting_approval, running, baking, rolling_back, verified, rolled_back, rollback_failed, failed, inconclusive]
   release:
-    description: SHA-256 of the release's manifest, as RV(release) says; needed with O(state=vetoed).
+    description: SHA-256 of the release's manifest, as RV(release) says; needed with O(state=vetoed) and O(state=accepted).
     type: str
+  soak_hours:
+    description:
+      - How many hours a component must have stayed well, by its kind, and C(all) for the promotion as a whole; needed with
+        O(state=accepted). A kind that isn't named is refused.
+    type: dict
 attributes:
   idempotent:
     support: full
@@ -342,7 +349,7 @@ ACTION = {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"}
 
 ARGUMENT_SPEC = {
     **connection_argument_spec(),
-    "state": {"type": "str", "choices": ["opened", "step", "event", "closed", "vetoed"], "required": True},
+    "state": {"type": "str", "choices": ["opened", "step", "event", "closed", "vetoed", "accepted"], "required": True},
     "environment": {"type": "str", "required": True},
     "table_name": {"type": "str"},
     "deployments_table_name": {"type": "str"},
@@ -405,6 +412,7 @@ ARGUMENT_SPEC = {
         ],
     },
     "release": {"type": "str"},
+    "soak_hours": {"type": "dict"},
 }
 
 CONSTRAINTS = {
@@ -414,6 +422,7 @@ CONSTRAINTS = {
         ("state", "event", ("fence", "kind", "data")),
         ("state", "closed", ("fence", "status")),
         ("state", "vetoed", ("release", "reason")),
+        ("state", "accepted", ("release", "reason", "soak_hours")),
         ("action", "rollback", ("reason",)),
     ]
 }

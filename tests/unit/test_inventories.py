@@ -56,7 +56,15 @@ def keys(value: Any, where: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield f"{where}.{key}"
-            if key not in ("payload", "gates", "promotion_soak_gates"):
+            if key not in (
+                "payload",
+                "gates",
+                "promotion_soak_gates",
+                "promotion_success_gates",
+                "approval_matrix",
+                "phase_gates",
+                "emergency",
+            ):
                 yield from keys(inner, f"{where}.{key}")
     elif isinstance(value, list):
         for inner in value:

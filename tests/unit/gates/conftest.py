@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.bbws.platform.plugins.module_utils import gates_judge as ask
+from ansible_collections.bbws.platform.plugins.module_utils import gates_ask as ask
 from ansible_collections.bbws.platform.plugins.module_utils.gates import report, settle
+from ansible_collections.bbws.platform.plugins.module_utils.gates_judge import jobs_of
 from ansible_collections.bbws.platform.plugins.module_utils.gates_policy import read_policy
 
 NOW = dt.datetime(2026, 1, 13, 8, 0, 30, tzinfo=dt.UTC).timestamp()
@@ -37,7 +38,7 @@ def judge() -> Callable[..., dict[str, Any]]:
             return {question: answer(question) for question in questions}
 
         about = ask.Call(now, **{"services": (SERVICE,), **call})
-        jobs, later = ask.jobs_of(read, about)
+        jobs, later = jobs_of(read, about)
         found = report(read, about, jobs, settle(jobs, fetch), waiver)
         found["judged"] = [gate for gate in found["gates"] if gate["kind"] not in ("deploy_mode",)]
         return {**found, "asked": asked, "not_asked": later}

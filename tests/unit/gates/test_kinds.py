@@ -9,8 +9,8 @@ import dataclasses
 import datetime as dt
 
 import pytest
-from ansible_collections.bbws.platform.plugins.module_utils import gates_judge as ask
-from ansible_collections.bbws.platform.plugins.module_utils.gates_judge import Unknown
+from ansible_collections.bbws.platform.plugins.module_utils import gates_ask as ask
+from ansible_collections.bbws.platform.plugins.module_utils.gates_ask import Unknown
 
 from .conftest import SERVICE
 

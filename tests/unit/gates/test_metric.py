@@ -8,7 +8,7 @@ import datetime as dt
 import random
 
 import pytest
-from ansible_collections.bbws.platform.plugins.module_utils import gates_judge as ask
+from ansible_collections.bbws.platform.plugins.module_utils import gates_ask as ask
 
 PERIOD = 300
 NOW = dt.datetime(2026, 1, 13, 8, 0, 30, tzinfo=dt.UTC).timestamp()  # as the fixture `judge` has it

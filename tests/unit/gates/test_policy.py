@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.bbws.platform.plugins.module_utils import gates
-from ansible_collections.bbws.platform.plugins.module_utils import gates_judge as ask
+from ansible_collections.bbws.platform.plugins.module_utils import gates_ask as ask
+from ansible_collections.bbws.platform.plugins.module_utils.gates_judge import jobs_of
 from ansible_collections.bbws.platform.plugins.module_utils.gates_policy import KINDS, METRICS, read_policy
 from ansible_collections.bbws.platform.plugins.module_utils.reconcile import Refused
 from hypothesis import given
@@ -229,6 +230,7 @@ def mixed(**members: Any) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def policies(made: Any) -> st.SearchStrategy[dict[str, Any]]:
+    assertion = made(path=st.sampled_from(["a", "a.b", "length(c)"]), each=st.just("d"), at_least=st.integers(0, 2), max_age=durations)
     gate = st.one_of(
         made(
             id=ids,
@@ -247,6 +249,14 @@ def policies(made: Any) -> st.SearchStrategy[dict[str, Any]]:
         made(id=ids, kind=st.just("evidence"), coverage=st.integers(0, 100), max_age=durations),
         made(id=ids, kind=st.just("soak"), min=durations),
         made(id=ids, kind=st.just("checklist"), questions=st.just({"a": "x"}), single_service=st.booleans()),
+        made(id=ids, kind=st.just("approval"), roles=st.just({"cto": 1}), max_age=durations, requester_may_approve=st.booleans()),
+        made(
+            id=ids, kind=st.just("plan"), document=st.just("x"), assertions=st.just({"a": {"path": "b", "equals": 1}}) | made(a=assertion)
+        ),
+        made(id=ids, kind=st.just("results"), criteria=st.just({"a": {"equals": 0}}) | made(a=assertion), waivers=st.booleans()),
+        made(id=ids, kind=st.just("rehearsal"), max_age=durations),
+        made(id=ids, kind=st.just("change_request"), pattern=st.just("CHG-[0-9]+")),
+        made(id=ids, kind=st.just("downtime"), expected=st.booleans()),
     )
     window = made(days=st.just(["tuesday"]), start=st.sampled_from(["00:00", "12:00"]), end=st.just("02:00"), timezone=st.just("UTC"))
     return made(
@@ -256,6 +266,9 @@ def policies(made: Any) -> st.SearchStrategy[dict[str, Any]]:
         windows=st.lists(window, max_size=1),
         freezes=st.lists(made(**{"from": st.just("2026-12-15"), "until": st.just("2027-01-05"), "reason": st.just("x")}), max_size=2),
         window_reserve=made(expected=st.just("20m"), rollback=durations),
+        window_min=st.sampled_from(["1h", "2h"]),
+        approvers=made(cto=st.just(["arn:aws:iam::815856636111:role/cto"])),
+        emergency=made(roles=st.just({"cto": 1}), max_age=st.sampled_from(["1h", "2h"])),
         gates=st.lists(gate, min_size=1, max_size=3),
     )
 
@@ -281,7 +294,7 @@ def test_whatever_is_answered_a_gate_has_a_verdict_and_passes_on_nothing_unknown
     policy = usable(raw)
     if policy is None:
         return
-    call = ask.Call(now, (SERVICE,))
+    call = ask.Call(now, (SERVICE,), plan_digest="a" * 64, incident="INC-7", caller="arn:aws:sts::815856636111:assumed-role/runner/awx")
 
     def answer(question):
         if isinstance(question, ask.Series):
@@ -290,9 +303,11 @@ def test_whatever_is_answered_a_gate_has_a_verdict_and_passes_on_nothing_unknown
             return data.draw(st.none() | st.floats(-1e6, 1e6))
         if isinstance(question, (ask.AlarmsOf, ask.Aliases)):
             return ask.Unknown("because")
+        if isinstance(question, ask.Approvals):
+            return data.draw(st.sampled_from([[], False, ask.Unknown("because")]))
         return data.draw(st.sampled_from([None, ask.Unknown("because")]) if isinstance(question, ask.Code) else st.just(None))
 
-    jobs, _later = ask.jobs_of(policy, call)
+    jobs, _later = jobs_of(policy, call)
     seen: dict[Any, Any] = {}
 
     def fetch(questions):
@@ -319,6 +334,6 @@ evidences = anything | mixed(release=st.just("v1"), checks=mixed(unit=checks, li
 
 @given(evidences)
 def test_any_evidence_is_judged_in_words(content):
-    jobs, _later = ask.jobs_of(read_policy(policy({"id": "quality", "kind": "evidence"})), ask.Call(2 * 10**9))
+    jobs, _later = jobs_of(read_policy(policy({"id": "quality", "kind": "evidence"})), ask.Call(2 * 10**9))
     told = gates.settle(jobs, lambda questions: dict.fromkeys(questions, content))
     assert all(one.why and one.verdict in ("fail", "inconclusive") for one in told[1:])  # at the best it is years old

@@ -19,7 +19,6 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bbws.platform.plugins.module_utils.aws.account import Clock
 from ansible_collections.bbws.platform.plugins.module_utils.gates import evaluate
-from ansible_collections.bbws.platform.plugins.module_utils.gates_policy import read_policy
 from ansible_collections.bbws.platform.plugins.module_utils.shell import run_core
 from ansible_collections.bbws.platform.plugins.modules import promotion_gate
 
@@ -143,10 +142,16 @@ def test_all_services_metrics_and_look_backs_are_one_request_and_all_gates_at_mo
         {"id": "foundation", "kind": "depends_on", "releases": ["dynamodb_schemas", "s3_schemas"], "dashboards": ["bbws-sit"]},
         {"id": "soak", "kind": "soak", "min": "24h"},
         {"id": "quality", "kind": "evidence"},
+        {"id": "approval", "kind": "approval", "roles": {"dev_lead": 1}, "requester_may_approve": True},
+        {"id": "sign_off", "kind": "approval", "purpose": "signoff", "roles": {"dev_lead": 1}, "requester_may_approve": True},
         services=fleet,
         records_table=TABLE,
+        plan_digest="a" * 64,
         evidence=str(evidence),
-        policy={"freezes": [{"from": "2020-12-15", "until": "2021-01-05", "reason": "past", "timezone": "UTC"}]},
+        policy={
+            "approvers": {"dev_lead": [f"arn:aws:iam::{SIT}:role/bbws-promotion-sit"]},
+            "freezes": [{"from": "2020-12-15", "until": "2021-01-05", "reason": "past", "timezone": "UTC"}],
+        },
     )
     assert result["verdict"] == "pass", result["explain"]
     assert len(fleet) == 7
@@ -156,6 +161,7 @@ def test_all_services_metrics_and_look_backs_are_one_request_and_all_gates_at_mo
         "cloudwatch:DescribeAlarms": 1,
         "cloudwatch:ListDashboards": 1,
         "dynamodb:BatchGetItem": 1,
+        "dynamodb:Query": 1,
     }
     assert asked(aws).total() <= 6
 
@@ -492,7 +498,8 @@ def ansible(aws, folder, tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def settled(result: dict[str, Any]) -> Any:
     """A result without the times at which it was looked."""
     kept = {name: value for name, value in result.items() if name not in ("invocation", "exception", "at", "held")}
-    return json.loads(re.sub(r"20\d\d-\d\d-\d\d[T ][\d:]+(Z| UTC)", "then", json.dumps(kept)))
+    told = re.sub(r"20\d\d-\d\d-\d\d[T ][\d:]+(Z| UTC)", "then", json.dumps(kept))
+    return json.loads(re.sub(r"\d+ h( \d+ min)?", "a while", told))
 
 
 def test_worker_and_module_give_the_same_result(aws, tmp_path):
@@ -579,6 +586,11 @@ def test_the_iam_actions_documented_are_those_that_are_used(aws, evidence):
         {"id": "drift", "kind": "drift"},
         {"id": "soak", "kind": "soak", "min": "24h"},
         {"id": "needs", "kind": "depends_on", **needs},
+        {"id": "approval", **CTO},
+        {"id": "scan", "kind": "image_scan"},
+        policy={"approvers": {"cto": []}},
+        plan_digest="a" * 64,
+        images=[IMAGE],
         records_table=TABLE,
         invoke=True,
     )
@@ -594,12 +606,43 @@ def test_what_is_returned_is_what_is_documented(aws):
     assert set(result["gates"][0]) == set(documented["gates"]["contains"])
 
 
-@pytest.mark.parametrize("environment", ["dev", "sit", "prod"])
-def test_the_policies_of_the_inventories_can_be_used(environment):
-    variables = [
-        yaml.safe_load((ROOT / f"inventories/{environment}/group_vars/all/{name}.yml").read_text()) for name in ("account", "promotion")
-    ]
-    known = variables[0] | variables[1]
-    policy = known["promotion_policy"] | {"windows": known["windows"], "freezes": known["freezes"]}
-    assert read_policy(policy).environment == environment
-    assert read_policy({**policy, "gates": known["promotion_soak_gates"]}).gates
+# --- images -----------------------------------------------------------------------------------------------------------------
+
+IMAGE = "wordpress@sha256:" + "a" * 64
+CTO = {"kind": "approval", "roles": {"cto": 1}}
+
+
+@pytest.mark.req("SEC-02")
+def test_the_registrys_own_scan_is_asked_and_an_image_without_one_does_not_pass(aws):
+    """Moto's scan of an image without results of its own has a finding of severity HIGH."""
+    client = aws.client("ecr", "sit")
+    client.create_repository(repositoryName="wordpress")
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": []})
+    made = client.put_image(repositoryName="wordpress", imageManifest=manifest, imageTag="1")["image"]["imageId"]["imageDigest"]
+    scan = {"id": "scan", "kind": "image_scan"}
+    aws.clear_journal()
+    found = run(scan, images=[f"wordpress@{made}"])
+    assert found["verdict"] == "inconclusive" and "hasn't scanned wordpress@sha256" in found["explain"][1]
+    client.start_image_scan(repositoryName="wordpress", imageId={"imageDigest": made})
+    found = run(scan, images=[f"{SIT}.dkr.ecr.af-south-1.amazonaws.com/wordpress@{made}"])
+    assert found["verdict"] == "fail" and "has findings: 1 HIGH" in found["explain"][1]
+    assert run({**scan, "high": 1}, images=[f"wordpress@{made}"])["verdict"] == "pass"
+    assert "there is no image wordpress@sha256" in run(scan, images=[IMAGE])["explain"][1]
+
+
+@pytest.mark.req("SEC-02", "C-29")
+@pytest.mark.parametrize(
+    ("gate", "more", "told"),
+    [
+        ({"kind": "image_scan"}, {}, "Gate g looks at images: give images."),
+        ({"kind": "image_scan"}, {"images": ["wordpress:latest"]}, "images must name each image by its digest"),
+        (CTO, {"policy": {"approvers": {"cto": []}}}, "Gate g counts approvals of one plan: give plan_digest."),
+        (CTO, {"policy": {"approvers": {"cto": []}}, "plan_digest": "x"}, "plan_digest must be a SHA-256"),
+        ({"kind": "rehearsal", "max_age": "30d"}, {"services": []}, "Gate g is asked of each service: give services."),
+    ],
+)  # fmt: skip
+def test_a_gate_without_its_subject_is_refused_before_aws_is_asked(aws, gate, more, told):
+    aws.clear_journal()
+    result = run({"id": "g", **gate}, **more)
+    assert result["failed"] and told in result["msg"]
+    assert aws.journal() == []

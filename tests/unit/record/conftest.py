@@ -61,7 +61,7 @@ class Run:
 
     def __call__(self, state: str, check: bool = False, **options) -> dict:
         """The module's result; raises ``Failed`` or ``Refused``."""
-        if self.fence and state not in ("opened", "vetoed"):
+        if self.fence and state not in ("opened", "vetoed", "accepted"):
             options.setdefault("fence", self.fence)
         checked = ArgumentSpecValidator(promotion_record.ARGUMENT_SPEC, **promotion_record.CONSTRAINTS).validate(
             {**CONNECTION, "state": state, "run": self.name, **options}
