@@ -34,11 +34,11 @@ TRUST = {
 }
 
 
-def _key() -> rsa.RSAPrivateKey:
+def new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def _pem(key: rsa.RSAPrivateKey) -> bytes:
+def as_pem(key: rsa.RSAPrivateKey) -> bytes:
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
@@ -66,10 +66,10 @@ def issued(names: list[str], authority: tuple[x509.Certificate, rsa.RSAPrivateKe
 
 
 def import_certificate(acm: Any, names: list[str], authority: tuple[x509.Certificate, rsa.RSAPrivateKey]) -> str:
-    key = _key()
+    key = new_key()
     encoding = serialization.Encoding.PEM
     certificate = issued(names, authority, key).public_bytes(encoding)
-    return acm.import_certificate(Certificate=certificate, PrivateKey=_pem(key), CertificateChain=authority[0].public_bytes(encoding))[
+    return acm.import_certificate(Certificate=certificate, PrivateKey=as_pem(key), CertificateChain=authority[0].public_bytes(encoding))[
         "CertificateArn"
     ]
 
@@ -83,7 +83,7 @@ def edge(aws: Seeding) -> None:
     """Everything that is somebody else's to make. Writes `ca.pem` (the authority to trust), and `edge.json` beside it."""
     create_tables()
     folder: Path = aws._state_dir
-    key = _key()
+    key = new_key()
     authority = (issued(["Local AWS authority"], None, key), key)
     (folder / "ca.pem").write_bytes(authority[0].public_bytes(serialization.Encoding.PEM))
     acm = aws.client("acm", "sit", EDGE_REGION)
@@ -97,12 +97,12 @@ def edge(aws: Seeding) -> None:
         shut = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(shut, True))
     aws.client("route53", "sit").create_hosted_zone(Name=ZONE, CallerReference="kimmyai")
-    pool = _key()
+    pool = new_key()
     numbers = pool.public_key().public_numbers()
     jwk = {"kty": "RSA", "kid": "local", "alg": "RS256", "use": "sig", "n": _number(numbers.n), "e": _number(numbers.e)}
     about = {
         "certificate_arn": arn,
         "pool": {"issuer": ISSUER, "clients": [CLIENT], "keys": [jwk]},
-        "signing_key": _pem(pool).decode(),
+        "signing_key": as_pem(pool).decode(),
     }
     (folder / "edge.json").write_text(json.dumps(about))
