@@ -78,10 +78,22 @@ def _number(value: int) -> str:
     return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
 
 
-@seed("edge", "SIT has certificate, role, buckets and zone for the portal's edge, and no distribution yet.")
+def create_schemas(aws: Seeding, env: str) -> None:
+    """The five tables that the schemas' own repository provides, as they must be."""
+    client = aws.client("dynamodb", env)
+    for name in ("campaigns", "orders", "products", "tenants", "users"):
+        client.create_table(
+            TableName=f"{name}-{env}", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )  # fmt: skip
+        client.update_continuous_backups(TableName=f"{name}-{env}", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+
+
+@seed("edge", "SIT has tables, certificate, role, buckets and zone for the portal's edge, and no distribution yet.")
 def edge(aws: Seeding) -> None:
     """Everything that is somebody else's to make. Writes `ca.pem` (the authority to trust), and `edge.json` beside it."""
     create_tables()
+    create_schemas(aws, "sit")
     folder: Path = aws._state_dir
     key = new_key()
     authority = (issued(["Local AWS authority"], None, key), key)
