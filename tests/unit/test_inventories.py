@@ -145,6 +145,44 @@ def test_product_comes_before_order_which_needs_it(env: str) -> None:
     assert services.index("product") < services.index("order")
 
 
+@pytest.mark.req("WAVE-01", "WAVE-02", "C-20")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_seven_components_belong_to_two_waves_and_the_foundation_is_the_first(env: str) -> None:
+    found = variables(env)["group_vars/all/waves.yml"]
+    waves = {wave["name"]: wave["components"] for wave in found["waves"]}
+    assert list(waves) == ["foundation", "services"]
+    assert waves["foundation"] == ["dynamodb_schemas", "s3_schemas", "backend_public", "ecs_terraform"]
+    assert waves["services"] == ["campaigns", "product", "order"] == groups(env)["api_services"]
+    assert set(found["components"]) == {name for wave in waves.values() for name in wave}
+
+
+@pytest.mark.req("WAVE-03", "WAVE-04", "WAVE-05", "C-20")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_each_component_comes_after_all_that_it_depends_on_whatever_its_date(env: str) -> None:
+    found = variables(env)["group_vars/all/waves.yml"]
+    order = [name for wave in found["waves"] for name in wave["components"]]
+    for name, component in found["components"].items():
+        assert all(order.index(before) < order.index(name) for before in component["after"]), name
+    schemas = {"dynamodb_schemas", "s3_schemas"}
+    assert all(schemas <= set(found["components"][name]["after"]) for name in set(order) - schemas), "the schemas block everything else"
+    if env == "prod":  # its dates say the contrary (C-20)
+        assert found["components"]["campaigns"]["planned"] < found["components"]["dynamodb_schemas"]["planned"]
+
+
+@pytest.mark.req("WAVE-04", "VAL-E32", "VAL-F21")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_portal_and_the_containers_need_the_documented_tables_buckets_and_certificates(env: str) -> None:
+    needs = {name: one["needs"] for name, one in variables(env)["group_vars/all/waves.yml"]["components"].items()}
+    portal, edge = needs["backend_public"]
+    assert portal["tables"] == [f"{name}-{env}" for name in ("campaigns", "orders", "products", "tenants", "users")]
+    assert (portal["buckets"], edge["certificates"], edge["region"]) == (
+        ["{{ naming.frontend_bucket }}"], ["{{ portal_domain }}"], "{{ edge_region }}"
+    )  # fmt: skip
+    [containers] = needs["ecs_terraform"]
+    assert (containers["tables"], containers["buckets"]) == ([f"tenants-{env}"], ["{{ naming.tenant_assets_bucket }}"])
+    assert (containers["certificates"], containers["region"]) == (["{{ tenant_domain }}"], "{{ primary_region }}")
+
+
 @pytest.mark.req("C-12", "GATE-09")
 def test_the_gate_to_prod_fails_with_the_fifth_error_of_a_day() -> None:
     [gate] = [one for one in variables("prod")["group_vars/all/promotion.yml"]["promotion_policy"]["gates"] if one["id"] == "errors_24h"]
