@@ -77,7 +77,9 @@ class _Viewer(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        asked = Request(self.command, parts.path or "/", parts.query, dict(self.headers.items()), self.rfile.read(length) if length else b"")
+        asked = Request(
+            self.command, parts.path or "/", parts.query, dict(self.headers.items()), self.rfile.read(length) if length else b""
+        )
         with server.locked():
             status, headers, body = answer(self.api, self.account, self.region, asked)
         self.send_response(status)
@@ -139,7 +141,11 @@ def _matching(api: Api, asked: Request) -> Iterator[tuple[tuple[int, int, int], 
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", pattern)
         found = re.fullmatch(pattern, asked.path)
         if found and method in (asked.method, "ANY"):
-            yield (int("+}" in path), -len(path), int(method == "ANY")), route, {name: unquote(value) for name, value in found.groupdict().items()}
+            yield (
+                (int("+}" in path), -len(path), int(method == "ANY")),
+                route,
+                {name: unquote(value) for name, value in found.groupdict().items()},
+            )
 
 
 def event(asked: Request, route_key: str, names: dict[str, str], account: str, api: Api) -> dict[str, Any]:

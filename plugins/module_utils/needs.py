@@ -43,7 +43,9 @@ def look_bucket(client: t.Any, name: str) -> Facts | None:
 
 def look_certificate(client: t.Any, domain: str) -> list[Facts]:
     """Every certificate made out to just that domain, whatever its status."""
-    found = [acm.describe_certificate(client, one["CertificateArn"]) for one in acm.list_certificates(client) if one["DomainName"] == domain]
+    found = [
+        acm.describe_certificate(client, one["CertificateArn"]) for one in acm.list_certificates(client) if one["DomainName"] == domain
+    ]
     return [one for one in found if one is not None]
 
 
@@ -89,7 +91,9 @@ def judge_certificate(domain: str, found: t.Sequence[Facts], now: float) -> list
     if good:
         return [f"{len(good)} certificates for {domain} are issued, so nobody can tell which is meant: {', '.join(_arns(good))}."]
     if found:
-        states = ", ".join(sorted(f"{one['CertificateArn']} is {'past its end' if one['Status'] == 'ISSUED' else one['Status']}" for one in found))
+        states = ", ".join(
+            sorted(f"{one['CertificateArn']} is {'past its end' if one['Status'] == 'ISSUED' else one['Status']}" for one in found)
+        )
         return [f"No certificate for {domain} is issued and valid: {states}."]
     return [f"There is no certificate for {domain} in this region."]
 

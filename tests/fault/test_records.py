@@ -35,14 +35,21 @@ KILLS = ("kill_before", "kill_after")
 SERVICE = {
     "name": TENANT,
     **{
-        side: {"function": packages.function_name(TENANT, env), "alias": f"latest-{env}"} for side, env in (("source", "dev"), ("target", "sit"))
+        side: {"function": packages.function_name(TENANT, env), "alias": f"latest-{env}"}
+        for side, env in (("source", "dev"), ("target", "sit"))
     },
 }
 GATES = [
     {"id": "errors", "kind": "metric", "side": "source", "metric": "Errors", "op": "<", "value": 10, "lookback": "24h"},
     {"id": "traffic", "kind": "metric", "side": "source", "metric": "Invocations", "op": ">=", "value": 10, "lookback": "24h"},
     {"id": "alarms", "kind": "alarms", "prefixes": ["bbws-sit-"]},
-    {"id": "there", "kind": "depends_on", "tables": ["bbws-promotions-sit"], "buckets": ["bbws-deployments-artifacts-sit"], "dashboards": ["bbws-sit"]},
+    {
+        "id": "there",
+        "kind": "depends_on",
+        "tables": ["bbws-promotions-sit"],
+        "buckets": ["bbws-deployments-artifacts-sit"],
+        "dashboards": ["bbws-sit"],
+    },
     {"id": "drift", "kind": "drift", "sides": ["target"]},
 ]
 ABSENT = {"id": "absent", "kind": "depends_on", "tables": ["campaigns-nowhere"]}
@@ -91,7 +98,9 @@ class World(kit.World):
         tables = {name: [plain(item) for item in items] for name, items in self.aws.dump(["dynamodb"], ["sit"])["sit"]["dynamodb"].items()}
         promotions, deployments = tables["bbws-promotions-sit"], tables["bbws-deployments-sit"]
         events = [item for item in promotions if item["sk"].startswith("EVT#")]
-        told = collections.Counter(f"{item['kind']} {TIME.sub('-', item['data'])}" for item in events if item["kind"] not in ("opened", "continued"))
+        told = collections.Counter(
+            f"{item['kind']} {TIME.sub('-', item['data'])}" for item in events if item["kind"] not in ("opened", "continued")
+        )
         kept = [item for item in promotions if item not in events]
         return {
             "items": {f"{item['pk']} {item['sk']}": settled(item) for item in kept},

@@ -65,7 +65,14 @@ def test_the_related_documents_are_listed_and_those_that_ship_are_linked() -> No
 
 DOCUMENTS = sorted(
     path
-    for folder in (ROOT, ROOT / "docs", ROOT / "docs" / "runbooks", ROOT / "local_aws", ROOT / "examples" / "services", *ROOT.glob("roles/*"))
+    for folder in (
+        ROOT,
+        ROOT / "docs",
+        ROOT / "docs" / "runbooks",
+        ROOT / "local_aws",
+        ROOT / "examples" / "services",
+        *ROOT.glob("roles/*"),
+    )
     for path in folder.glob("*.md")
 )
 

@@ -39,7 +39,9 @@ def test_what_is_there_as_it_must_be_is_no_finding_and_nothing_is_written(aws: L
 
 @pytest.mark.req("DATA-14", "STOR-07", "VAL-F21", "VAL-E32", "ENV-12", "W-28")
 def test_names_are_exact_and_everything_that_is_missing_is_told(aws: LocalAWS) -> None:
-    assert findings(tables=["tenants", "tenants-si", "tenants-sit"], buckets=["bbws-frontend", BUCKET], certificates=["sit.kimmyai.io"]) == [
+    assert findings(
+        tables=["tenants", "tenants-si", "tenants-sit"], buckets=["bbws-frontend", BUCKET], certificates=["sit.kimmyai.io"]
+    ) == [
         "There is no table tenants.",
         "There is no table tenants-si.",
         "There is no bucket bbws-frontend.",
@@ -56,7 +58,9 @@ def test_names_are_exact_and_everything_that_is_missing_is_told(aws: LocalAWS) -
 @pytest.mark.req("DATA-15", "DATA-16", "STOR-08", "STOR-09")
 def test_a_table_or_bucket_that_is_not_as_it_must_be_is_a_finding(aws: LocalAWS) -> None:
     tables, buckets = aws.client("dynamodb", "sit"), aws.client("s3", "sit")
-    tables.update_table(TableName="users-sit", BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1})
+    tables.update_table(
+        TableName="users-sit", BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+    )
     tables.update_continuous_backups(TableName="orders-sit", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False})
     buckets.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
     three = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy"), True) | {"RestrictPublicBuckets": False}
@@ -100,7 +104,10 @@ ACTIVE = {"TableStatus": "ACTIVE", "BillingModeSummary": {"BillingMode": "PAY_PE
         (ACTIVE, []),
         ({**ACTIVE, "TableStatus": "UPDATING"}, ["Table t is UPDATING, not ACTIVE."]),
         (
-            {**ACTIVE, "GlobalSecondaryIndexes": [{"IndexName": "i", "IndexStatus": "CREATING"}, {"IndexName": "j", "IndexStatus": "ACTIVE"}]},
+            {
+                **ACTIVE,
+                "GlobalSecondaryIndexes": [{"IndexName": "i", "IndexStatus": "CREATING"}, {"IndexName": "j", "IndexStatus": "ACTIVE"}],
+            },
             ["Index i of table t is CREATING, not ACTIVE."],
         ),
         ({"TableStatus": "ACTIVE", "recovery": "ENABLED"}, ["Table t is not billed on demand."]),
@@ -123,7 +130,10 @@ def certificate(status: str, day: int, name: str = "1") -> dict[str, Any]:
         ([certificate("ISSUED", 2), certificate("EXPIRED", 1, "2")], ""),
         ([certificate("PENDING_VALIDATION", 2)], "No certificate for d is issued and valid: 1 is PENDING_VALIDATION."),
         ([certificate("ISSUED", 1)], "No certificate for d is issued and valid: 1 is past its end."),
-        ([certificate("ISSUED", 3, "2"), certificate("ISSUED", 2)], "2 certificates for d are issued, so nobody can tell which is meant: 1, 2."),
+        (
+            [certificate("ISSUED", 3, "2"), certificate("ISSUED", 2)],
+            "2 certificates for d are issued, so nobody can tell which is meant: 1, 2.",
+        ),
     ],
 )
 def test_just_one_certificate_is_issued_and_valid(found: list[dict[str, Any]], told: str) -> None:

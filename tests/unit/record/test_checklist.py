@@ -92,7 +92,8 @@ def test_the_checklist_of_a_promotion_to_prod_is_what_its_record_says():
     policy = {gate["id"] for gate in inventory("prod")["promotion_policy"]["gates"]} | {"window"}  # every policy has its window
     assert set(PROD_GATES) <= policy
     gates = [
-        {"id": name, "subject": None, "threshold": threshold, "verdict": "pass", "why": why} for name, (threshold, why) in PROD_GATES.items()
+        {"id": name, "subject": None, "threshold": threshold, "verdict": "pass", "why": why}
+        for name, (threshold, why) in PROD_GATES.items()
     ]
     events = [{"kind": "gates", "data": {"verdict": "pass", "gates": gates}}, PROMOTION["events"][2]]
     prod = changed(PROMOTION, environment="prod", change_ref="CHG-7", events=events, **{"from": "sit"})
