@@ -189,7 +189,7 @@ class LocalAWS(Remote):
         self.control("POST", "replication", body)
 
     def http_api(self, env: str, name: str) -> dict[str, str]:
-        """Lets an HTTP API of API Gateway answer on this machine: its `url`, and the certificate to `trust`; a restored server forgets it."""
+        """Lets an HTTP API of API Gateway answer here: its `url`, and the certificate to `trust`; a restored server forgets it."""
         return self.control("POST", "http-api", {"account": env, "api": name})
 
     def edge(self) -> dict[str, int]:

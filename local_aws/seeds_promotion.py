@@ -69,8 +69,8 @@ def platform(aws: Seeding, busy: list[str]) -> None:
 
 #: Which service answers what of the API that customers use.
 ROUTES = {
-    "health": "tenant_instance_management", "tenants": "tenant_instance_management", "sites": "sites_service", "templates": "templates_service",
-    "plugins": "plugins_service", "jobs": "async_processor", "tasks": "ecs_event_handler",
+    "health": "tenant_instance_management", "tenants": "tenant_instance_management", "sites": "sites_service",
+    "templates": "templates_service", "plugins": "plugins_service", "jobs": "async_processor", "tasks": "ecs_event_handler",
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run came to: of a promotion or rollback one line a service, of others what was changed; one plain sentence, and the same as JSON."""
+"""What a run came to: of a promotion one line a service, of others what was changed; one plain sentence, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ description:
   - At the end of any other playbook that ran a module of this collection, prints what was changed on which hosts and why a host failed, and
     one plain sentence (REC-16).
   - Writes the same as JSON.
-  - Says nothing in runs without this collection's modules, and never changes the exit code, which Ansible makes non-zero when a task failed.
+  - Says nothing in runs without this collection's modules. It never changes the exit code, which Ansible makes non-zero when a task failed.
 author:
   - BBWS Platform Team (@BigBeardWebSolutions)
 options:

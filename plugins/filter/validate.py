@@ -54,7 +54,7 @@ def validate_addresses(checks: t.Mapping[str, t.Sequence[Found]], base: str | No
 
 
 def validate_lines(found: Found) -> list[str]:
-    """``OK`` or ``NG`` (``--`` for what wasn't asked), the check, its subject and what was seen; in the order in which they were made, as a table."""
+    """``OK`` or ``NG`` (``--``: not asked), the check, its subject and what was seen; in the order in which they were made, as a table."""
     checks = list(_checks(found))
     names = max(len(check.name) for check in checks)
     subjects = max(len(check.subject) for check in checks)

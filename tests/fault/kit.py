@@ -201,7 +201,7 @@ def _hasten() -> None:
 
 
 def load(module: str) -> Any:
-    """Import a module of the collection (or, by its full name, a test's own), and what a first run would otherwise import or read in each child."""
+    """Import a module of the collection, or by its full name a test's own, and what a first run would otherwise read in each child."""
     from ansible_collections.bbws.platform.plugins.module_utils.aws.account import warm
 
     found = importlib.import_module(module if "." in module else f"ansible_collections.bbws.platform.plugins.modules.{module}")

@@ -20,7 +20,7 @@ from tests.fault.kit import SECRET_VALUE, Scenario, difference
 from tests.fault.test_matrix import HEAVY, LIGHT, LOST, changes, expect, settle, storm, until
 
 STACK = stacks.stack_name("sit")
-#: What two deployments that end alike differ in: the stack as it was before (in the name of its change set), and what AWS adds to a role's name.
+#: What two deployments that end alike differ in: the stack before, in its change set's name, and what AWS adds to a role's name.
 VOLATILE = re.compile(r"(?<=-)(?:[0-9a-f]{8}|[0-9a-f]{12})\b")
 KILLS = ("kill_before", "kill_after")
 

@@ -1,6 +1,6 @@
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a component of a wave needs: found by exact name on the seed of the portal, and each way in which it isn't there or not as it must be."""
+"""What a component of a wave needs: found by exact name, and each way in which it isn't there or not as it must be."""
 
 from __future__ import annotations
 
