@@ -188,6 +188,10 @@ class LocalAWS(Remote):
         body = {"account": env, "global_cluster": global_cluster, "region": region, "stopped": stopped}
         self.control("POST", "replication", body)
 
+    def http_api(self, env: str, name: str) -> dict[str, str]:
+        """Lets an HTTP API of API Gateway answer here: its `url`, and the certificate to `trust`; a restored server forgets it."""
+        return self.control("POST", "http-api", {"account": env, "api": name})
+
     def edge(self) -> dict[str, int]:
         """The ports (`https`, `http`) of the local edge, which listens from the first time on; a restored server forgets it."""
         return self.control("POST", "edge", {})

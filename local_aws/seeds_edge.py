@@ -34,11 +34,11 @@ TRUST = {
 }
 
 
-def _key() -> rsa.RSAPrivateKey:
+def new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def _pem(key: rsa.RSAPrivateKey) -> bytes:
+def as_pem(key: rsa.RSAPrivateKey) -> bytes:
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
@@ -66,10 +66,10 @@ def issued(names: list[str], authority: tuple[x509.Certificate, rsa.RSAPrivateKe
 
 
 def import_certificate(acm: Any, names: list[str], authority: tuple[x509.Certificate, rsa.RSAPrivateKey]) -> str:
-    key = _key()
+    key = new_key()
     encoding = serialization.Encoding.PEM
     certificate = issued(names, authority, key).public_bytes(encoding)
-    return acm.import_certificate(Certificate=certificate, PrivateKey=_pem(key), CertificateChain=authority[0].public_bytes(encoding))[
+    return acm.import_certificate(Certificate=certificate, PrivateKey=as_pem(key), CertificateChain=authority[0].public_bytes(encoding))[
         "CertificateArn"
     ]
 
@@ -78,12 +78,24 @@ def _number(value: int) -> str:
     return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
 
 
-@seed("edge", "SIT has certificate, role, buckets and zone for the portal's edge, and no distribution yet.")
+def create_schemas(aws: Seeding, env: str) -> None:
+    """The five tables that the schemas' own repository provides, as they must be."""
+    client = aws.client("dynamodb", env)
+    for name in ("campaigns", "orders", "products", "tenants", "users"):
+        client.create_table(
+            TableName=f"{name}-{env}", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )  # fmt: skip
+        client.update_continuous_backups(TableName=f"{name}-{env}", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+
+
+@seed("edge", "SIT has tables, certificate, role, buckets and zone for the portal's edge, and no distribution yet.")
 def edge(aws: Seeding) -> None:
     """Everything that is somebody else's to make. Writes `ca.pem` (the authority to trust), and `edge.json` beside it."""
     create_tables()
+    create_schemas(aws, "sit")
     folder: Path = aws._state_dir
-    key = _key()
+    key = new_key()
     authority = (issued(["Local AWS authority"], None, key), key)
     (folder / "ca.pem").write_bytes(authority[0].public_bytes(serialization.Encoding.PEM))
     acm = aws.client("acm", "sit", EDGE_REGION)
@@ -97,12 +109,12 @@ def edge(aws: Seeding) -> None:
         shut = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(shut, True))
     aws.client("route53", "sit").create_hosted_zone(Name=ZONE, CallerReference="kimmyai")
-    pool = _key()
+    pool = new_key()
     numbers = pool.public_key().public_numbers()
     jwk = {"kty": "RSA", "kid": "local", "alg": "RS256", "use": "sig", "n": _number(numbers.n), "e": _number(numbers.e)}
     about = {
         "certificate_arn": arn,
         "pool": {"issuer": ISSUER, "clients": [CLIENT], "keys": [jwk]},
-        "signing_key": _pem(pool).decode(),
+        "signing_key": as_pem(pool).decode(),
     }
     (folder / "edge.json").write_text(json.dumps(about))

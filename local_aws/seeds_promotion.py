@@ -7,6 +7,7 @@ Environment: `LOCAL_AWS_FLEET`, how many functions the seed `fleet` has on each 
 
 from __future__ import annotations
 
+import json
 import os
 
 from moto.dynamodb.models import dynamodb_backends
@@ -66,9 +67,38 @@ def platform(aws: Seeding, busy: list[str]) -> None:
     metrics.STORE.delay = late
 
 
+#: Which service answers what of the API that customers use.
+ROUTES = {
+    "health": "tenant_instance_management", "tenants": "tenant_instance_management", "sites": "sites_service",
+    "templates": "templates_service", "plugins": "plugins_service", "jobs": "async_processor", "tasks": "ecs_event_handler",
+}  # fmt: skip
+
+
+def api_name(env: str) -> str:
+    return f"bbws-api-{env}"
+
+
+def create_api(aws: Seeding, env: str) -> None:
+    """An HTTP API in front of the live alias of each service, there or not, with a role that may invoke them."""
+    api, iam = aws.client("apigatewayv2", env), aws.client("iam", env)
+    trust = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName=f"bbws-api-{env}", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+    made = api.create_api(Name=api_name(env), ProtocolType="HTTP")["ApiId"]
+    for path, service in ROUTES.items():
+        function = f"arn:aws:lambda:{REGION}:{ACCOUNTS[env]}:function:{packages.function_name(service, env)}:latest-{env}"
+        integration = api.create_integration(
+            ApiId=made, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="1.0", CredentialsArn=role
+        )["IntegrationId"]
+        for key in (f"ANY /{path}", f"ANY /{path}/{{proxy+}}"):
+            api.create_route(ApiId=made, RouteKey=key, Target=f"integrations/{integration}")
+    api.create_stage(ApiId=made, StageName="$default", AutoDeploy=True)
+
+
 def services(aws: Seeding, sit: dict[str, list[str]], dev: dict[str, list[str]], idle: bool = False) -> None:
     """Every service with a version per release named, the event handler as a stack, in a platform that is there."""
     platform(aws, [] if idle else [packages.function_name(service, "dev") for service in dev])
+    create_api(aws, "sit")
     for env, history in (("dev", dev), ("sit", sit)):
         for release in history.get(stacks.SERVICE, []):
             stacks.deploy_stack(aws, env, release)

@@ -25,6 +25,7 @@ from werkzeug.test import EnvironBuilder
 
 from local_aws import accounts, control, identity, journal, metrics, seeds, server
 from local_aws import edge_server as _edge_server  # noqa: F401 - it offers its control addresses
+from local_aws import http_api as _http_api  # noqa: F401 - so does it
 
 HANDOVER = "handover.json"
 Sessions = list[dict[str, Any]]

@@ -82,24 +82,24 @@ def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
         _measure(rule, FailedInvocations=1)
 
 
-def allowed(backend: Any, arn: str, name: str, rule: str) -> bool:
-    """Whether the function's policy, for just this alias or version, lets the rule in.
+def allowed(backend: Any, arn: str, name: str, rule: str, service: str = "events.amazonaws.com") -> bool:
+    """Whether the function's policy, for just this alias or version, lets the rule (or another service's resource) in.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     """
     group = backend._lambdas._functions.get(name)
     functions = [group["latest"], *group["versions"]] if group else []
-    return any(_lets_in(statement, arn, rule) for fn in functions for statement in fn.policy.statements)
+    return any(_lets_in(statement, arn, rule, service) for fn in functions for statement in fn.policy.statements)
 
 
-def _lets_in(statement: dict[str, Any], arn: str, rule: str) -> bool:
+def _lets_in(statement: dict[str, Any], arn: str, rule: str, service: str) -> bool:
     condition = statement.get("Condition") or {}
     sources = (condition.get("ArnLike") or {}).get("AWS:SourceArn")
     return (
         statement.get("Effect", "Allow") == "Allow"
         and statement.get("Action") in (PERMISSION, "lambda:*")
         and statement.get("Resource") == arn
-        and "events.amazonaws.com" in json.dumps(statement.get("Principal"))
+        and service in json.dumps(statement.get("Principal"))
         and (sources is None or fnmatchcase(rule, sources))
     )
 

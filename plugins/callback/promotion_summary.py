@@ -1,20 +1,22 @@
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a promotion or rollback came to: one line a service, one plain sentence, and the same as JSON."""
+"""What a run came to: of a promotion one line a service, of others what was changed; one plain sentence, and the same as JSON."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: promotion_summary
 type: aggregate
-short_description: Sum up what a run promoted, left alone, refused and took back
+short_description: Sum up what a run promoted, changed, left alone, refused and took back
 version_added: 0.1.0
 description:
   - At the end of a playbook that ran M(bbws.platform.lambda_alias_promote) or M(bbws.platform.cloudformation_stack), also of one that
     failed, prints a line for each service with
     its versions, digest, outcome and seconds, and one plain sentence.
+  - At the end of any other playbook that ran a module of this collection, prints what was changed on which hosts and why a host failed, and
+    one plain sentence (REC-16).
   - Writes the same as JSON.
-  - Says nothing in other runs, and never changes the exit code, which Ansible makes non-zero when a task failed.
+  - Says nothing in runs without this collection's modules. It never changes the exit code, which Ansible makes non-zero when a task failed.
 author:
   - BBWS Platform Team (@BigBeardWebSolutions)
 options:
@@ -90,6 +92,10 @@ class CallbackModule(CallbackBase):
         self._begun: dict[tuple[str, str], float] = {}
         self._steps: dict[str, list[dict[str, t.Any]]] = {}
         self._preflight_failed = False
+        self._ours = False
+        self._changed: dict[str, list[str]] = {}
+        self._reasons: dict[str, str] = {}
+        self._check_mode = False
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
@@ -108,6 +114,13 @@ class CallbackModule(CallbackBase):
         task, host = result._task, result._host.get_name()
         if _action(task) == PREFLIGHT:
             self._preflight_failed = self._preflight_failed or failed
+        elif _action(task).startswith("bbws.platform."):
+            self._ours = True
+        if result._result.get("changed"):
+            self._changed.setdefault(task.get_name(), []).append(host)
+            self._check_mode = self._check_mode or bool(task.check_mode)
+        if failed:
+            self._reasons[host] = str(result._result.get("msg", "")).strip()
         if (host, task._uuid) not in self._begun:
             return
         seconds = round(time.monotonic() - self._begun[host, task._uuid], 1)
@@ -133,11 +146,30 @@ class CallbackModule(CallbackBase):
         if not self._steps:
             if self._preflight_failed:
                 self._display.display("Nothing was changed: the preflight stopped the run.")
+            elif self._ours:
+                self._other(stats)
             return
         report = summary(self._playbook, self._steps)
         self._display.banner("SUMMARY")
         for line in (*table(report["services"]), "", *remarks(report["services"]), report["sentence"]):
             self._display.display(line)
+        self._write(report)
+
+    def _other(self, stats: t.Any) -> None:
+        """Of a run that is no promotion. A failure that the playbook itself dealt with is none of its end."""
+        failed = {host: self._reasons.get(host, "unreachable") for host in sorted({**stats.failures, **stats.dark})}
+        report = {
+            "playbook": self._playbook,
+            "sentence": ending(self._playbook, self._changed, failed, self._check_mode),
+            "changed": self._changed,
+            "failed": failed,
+        }
+        self._display.banner("SUMMARY")
+        for name, hosts in self._changed.items():
+            self._display.display(f"{'would change' if self._check_mode else 'changed'}: {name} ({_few(hosts)})")
+        for host, why in failed.items():
+            self._display.display(f"failed: {host}: {why.splitlines()[0] if why else 'no reason was given'}")
+        self._display.display(report["sentence"])
         self._write(report)
 
     def _write(self, report: dict[str, t.Any]) -> None:
@@ -156,6 +188,17 @@ class CallbackModule(CallbackBase):
             self._display.display(f"The summary could not be written to {path}: {error.strerror}.")
         else:
             self._display.display(f"As JSON: {path}")
+
+
+def ending(playbook: str, changed: t.Mapping[str, t.Sequence[str]], failed: t.Mapping[str, str], check_mode: bool) -> str:
+    """What a run that is no promotion came to, worst first."""
+    hosts = sorted({host for where in changed.values() for host in where})
+    told = f"{playbook} {'would change' if check_mode else 'changed'} {'something on ' + _few(hosts) if hosts else 'nothing'}."
+    return f"{playbook} failed on {_few(list(failed))}. {told}" if failed else told
+
+
+def _few(hosts: t.Sequence[str]) -> str:
+    return ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
 
 
 def _like_a_function(told: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -13,11 +13,14 @@ BUILT_IN = ("deploy_mode", "window")
 
 
 class Check(t.NamedTuple):
-    """``subject``: the service, or the environment's record; ``seen``: what was seen, as a sentence without its full stop."""
+    """``subject``: the service, or the environment's record; ``seen``: what was seen, as a sentence without its full stop.
+
+    ``ok`` is None for what can't be asked here, as nobody has said where.
+    """
 
     name: str
     subject: str
-    ok: bool
+    ok: bool | None
     seen: str
 
 
@@ -43,12 +46,20 @@ def validate_services(services: t.Iterable[Found], stacks: t.Mapping[str, Found]
     ]
 
 
+def validate_addresses(checks: t.Mapping[str, t.Sequence[Found]], base: str | None) -> list[dict[str, t.Any]]:
+    """What each service names to be asked through the API, as addresses; none while nobody has said where the API is."""
+    return [
+        {**check, "url": base.rstrip("/") + check["path"], "subject": host} for host, asked in checks.items() for check in asked if base
+    ]
+
+
 def validate_lines(found: Found) -> list[str]:
-    """``OK`` or ``NG``, the check, its subject and what was seen; in the order in which they were made, as a table."""
+    """``OK`` or ``NG`` (``--``: not asked), the check, its subject and what was seen; in the order in which they were made, as a table."""
     checks = list(_checks(found))
     names = max(len(check.name) for check in checks)
     subjects = max(len(check.subject) for check in checks)
-    return [f"{'OK' if one.ok else 'NG'}  {one.name:{names}}  {one.subject:{subjects}}  {one.seen}" for one in checks]
+    verdicts = {True: "OK", False: "NG", None: "--"}
+    return [f"{verdicts[one.ok]}  {one.name:{names}}  {one.subject:{subjects}}  {one.seen}" for one in checks]
 
 
 def _checks(found: Found) -> t.Iterator[Check]:
@@ -57,9 +68,13 @@ def _checks(found: Found) -> t.Iterator[Check]:
         if not answers.get("skipped"):
             yield from _gates("test events", host, answers)
     yield from map(_url, found.get("urls", ()))
+    for host, asked in found.get("unasked", {}).items():
+        yield from (Check(one["name"], host, None, "not asked: validate_api_url isn't set, and no document names it") for one in asked)
     for host, stack in found["stacks"].items():
         yield _stack(host, stack)
         yield _delivery(host, found["deliveries"][host])
+    for host, crossings in found.get("crossings", {}).items():
+        yield from (_crossing(host, one) for one in crossings.get("results", ()))
     yield from _record(found["record"], found["hosts"])
     yield from _gates("metrics", "", found["metrics"])
 
@@ -76,18 +91,16 @@ def _gates(name: str, subject: str, result: Found) -> t.Iterator[Check]:
 def _url(result: Found) -> Check:
     """An address is good when its status is the one that is asked for, and its JSON has the members that are."""
     asked, status = result["item"], result.get("status", -1)
-    wanted = asked.get("json") or {}
+    wanted, subject = asked.get("json") or {}, asked.get("subject", "public")
     if status != asked.get("status", 200):
         seen = f"{asked['url']} answers {status}" if status > 0 else f"{asked['url']} doesn't answer: {_why(result)}"
-        return Check(asked["name"], "public", False, seen)
+        return Check(asked["name"], subject, False, seen)
     answer = result.get("json")
     differs = [name for name in wanted if not isinstance(answer, t.Mapping) or answer.get(name) != wanted[name]]
     told = f"{asked['url']} answers {status}"
     if differs:
-        return Check(asked["name"], "public", False, f"{told}, but without {', '.join(f'{name}={wanted[name]}' for name in differs)}")
-    return Check(
-        asked["name"], "public", True, told + (f" with {', '.join(f'{name}={wanted[name]}' for name in wanted)}" if wanted else "")
-    )
+        return Check(asked["name"], subject, False, f"{told}, but without {', '.join(f'{name}={wanted[name]}' for name in differs)}")
+    return Check(asked["name"], subject, True, told + (f" with {', '.join(f'{name}={wanted[name]}' for name in wanted)}" if wanted else ""))
 
 
 def _stack(host: str, stack: Found) -> Check:
@@ -106,6 +119,16 @@ def _delivery(host: str, delivery: Found) -> Check:
     return Check(
         "event", host, False, _why(delivery) if "msg" in delivery else "no event is declared (sam_stack_event), so nothing is proven"
     )
+
+
+def _crossing(host: str, result: Found) -> Check:
+    """What was asked of one service must have arrived at the next (RB-003 §5.3)."""
+    name = result["item"]["name"]
+    if result.get("lines") and "msg" not in result:
+        return Check(name, host, True, f"arrived in {result['item']['log_group_name']} after {result['seconds']} s, and was cleaned up")
+    if result.get("skipped") and "marker" not in result:
+        return Check(name, host, None, "not made: it writes, and here services are only read (lambda_service_read_only)")
+    return Check(name, host, False, _why(result))
 
 
 def _record(record: Found, hosts: t.Sequence[str]) -> t.Iterator[Check]:
@@ -147,4 +170,9 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"validate_services": validate_services, "validate_gates": validate_gates, "validate_lines": validate_lines}
+        return {
+            "validate_addresses": validate_addresses,
+            "validate_gates": validate_gates,
+            "validate_lines": validate_lines,
+            "validate_services": validate_services,
+        }

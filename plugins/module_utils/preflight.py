@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .aws.account import DENIED, Account, placeholders, together
 from .aws.calls import code_of
+from .needs import unmet
 from .reconcile import Failed, Refused
 
 
@@ -52,7 +53,9 @@ PROBES: dict[str, Probe] = {
 }
 
 
-def inspect(aws: Account, region: str | None, services: t.Sequence[str], values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def inspect(
+    aws: Account, region: str | None, services: t.Sequence[str], values: t.Mapping[str, t.Any], needs: t.Mapping[str, t.Any] | None = None
+) -> dict[str, t.Any]:
     """What was found out about the caller; raises ``Failed`` with every finding when there is one.
 
     Nothing but the identity is asked for when it isn't the one expected.
@@ -75,6 +78,7 @@ def inspect(aws: Account, region: str | None, services: t.Sequence[str], values:
     else:
         found["services"] = _probe(aws, sorted(set(services)))
         findings += [f"{name}: {probed['message']}" for name, probed in found["services"].items() if not probed["allowed"]]
+        findings += _needs(aws, needs or {})
     if findings:
         raise Failed(_told(aws, findings), findings=findings, **found)
     return {**found, "findings": []}
@@ -84,6 +88,17 @@ def _told(aws: Account, findings: list[str]) -> str:
     if len(findings) == 1:
         return f"{aws.name} isn't ready: {findings[0]}"
     return "\n".join([f"{aws.name} isn't ready, for {len(findings)} reasons:", *(f"- {finding}" for finding in findings)])
+
+
+def _needs(aws: Account, needs: t.Mapping[str, t.Any]) -> list[str]:
+    """What isn't there; what can't be read is told as that, never as there."""
+    try:
+        return unmet(aws, needs)
+    except Exception as error:
+        told = str(error) if isinstance(error, Refused) else aws.explain(error)
+        if told is None:
+            raise
+        return [told]
 
 
 def _probe(aws: Account, services: list[str]) -> dict[str, dict[str, t.Any]]:

@@ -44,6 +44,32 @@ options:
       - s3
       - secretsmanager
       - sns
+  needs:
+    description:
+      - What must be there, by exact name, before something is begun. Each that isn't is a finding, and so is one that can't be read.
+    type: dict
+    default: {}
+    suboptions:
+      tables:
+        description: DynamoDB tables, which must be active with all their indexes, billed on demand, and have point-in-time recovery.
+        type: list
+        elements: str
+        default: []
+      buckets:
+        description: Buckets, which must block public access in all four ways and keep versions.
+        type: list
+        elements: str
+        default: []
+      certificates:
+        description: Domains, to each of which just one certificate in this region must be issued and valid.
+        type: list
+        elements: str
+        default: []
+      zones:
+        description: Domains, of each of which there must be just one public hosted zone.
+        type: list
+        elements: str
+        default: []
   values:
     description: Inventory values; each that is still a placeholder, such as C(TBD) or C(subnet-xxxxx), is a finding.
     type: dict
@@ -62,6 +88,10 @@ notes:
     C(ec2:DescribeVpcs), C(ecs:ListClusters), C(elasticfilesystem:DescribeFileSystems), C(elasticache:DescribeReplicationGroups),
     C(elasticloadbalancing:DescribeLoadBalancers), C(events:ListRules), C(lambda:ListFunctions), C(logs:DescribeLogGroups),
     C(rds:DescribeDBClusters), C(s3:ListAllMyBuckets), C(secretsmanager:ListSecrets), C(sns:ListTopics).
+  - >-
+    O(needs), each for what it names: C(dynamodb:DescribeTable), C(dynamodb:DescribeContinuousBackups), C(s3:ListBucket),
+    C(s3:GetBucketPublicAccessBlock), C(s3:GetBucketVersioning), C(acm:ListCertificates), C(acm:DescribeCertificate),
+    C(route53:ListHostedZones).
 extends_documentation_fragment:
   - bbws.platform.promotion
   - amazon.aws.common.modules
@@ -80,6 +110,16 @@ EXAMPLES = r"""
     expected_account_id: "815856636111"
     expected_region: af-south-1
     services: [lambda, cloudwatch]
+
+- name: Check that the portal's foundation is there
+  bbws.platform.preflight_info:
+    name: SIT
+    profile: bbws-sit
+    region: af-south-1
+    expected_account_id: "815856636111"
+    needs:
+      tables: [tenants-sit]
+      buckets: [bbws-frontend-sit]
 """
 
 RETURN = r"""
@@ -117,6 +157,7 @@ findings:
 """
 
 from ansible_collections.bbws.platform.plugins.module_utils.aws.account import Account, connection_argument_spec
+from ansible_collections.bbws.platform.plugins.module_utils.needs import KINDS
 from ansible_collections.bbws.platform.plugins.module_utils.preflight import PROBES, inspect
 from ansible_collections.bbws.platform.plugins.module_utils.shell import run_module
 
@@ -125,12 +166,18 @@ ARGUMENT_SPEC = {
     "name": {"type": "str", "default": "the account"},
     "expected_region": {"type": "str"},
     "services": {"type": "list", "elements": "str", "default": [], "choices": sorted(PROBES)},
+    "needs": {
+        "type": "dict",
+        "default": {},
+        "options": {kind: {"type": "list", "elements": "str", "default": []} for kind in KINDS},
+    },
     "values": {"type": "dict", "default": {}},
 }
 
 
 def core(params, check_mode, progress):
-    return inspect(Account(params, progress, name=params["name"]), params["expected_region"], params["services"], params["values"])
+    aws = Account(params, progress, name=params["name"])
+    return inspect(aws, params["expected_region"], params["services"], params["values"], params["needs"])
 
 
 def main():

@@ -100,6 +100,23 @@ def test_the_playbook_lists_all_that_is_missing_in_one_message(aws: LocalAWS, pl
     assert "- elasticache: elasticache:DescribeReplicationGroups is not allowed to" in done.output
 
 
+@pytest.mark.req("VAL-E32", "WAVE-04")
+def test_what_a_component_needs_is_looked_for_before_it_is_begun(aws: LocalAWS, play: Play) -> None:
+    done = play("preflight", "-e", "preflight_component=ecs_terraform")
+    assert done.code != 0 and done.writes == []
+    for missing in ("table tenants-sit", "bucket bbws-tenant-assets-sit", "certificate for *.sit.bbws.io in this region"):
+        assert f"- There is no {missing}." in done.output
+
+
+@pytest.mark.seed("edge", metrics_delay=0)
+@pytest.mark.req("VAL-F21", "WAVE-04", "WAVE-05")
+def test_the_portal_is_not_begun_while_a_table_of_it_is_missing(aws: LocalAWS, play: Play) -> None:
+    aws.client("dynamodb", "sit").delete_table(TableName="orders-sit")
+    done = play("promote_edge")
+    assert done.code != 0 and done.writes == []
+    assert "SIT isn't ready: There is no table orders-sit." in done.output
+
+
 @pytest.mark.req("ENV-05")
 def test_hosts_that_name_different_accounts_are_refused_without_any_call(aws: LocalAWS, tmp_path: Path) -> None:
     inventory = tmp_path / "sit"

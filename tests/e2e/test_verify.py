@@ -49,11 +49,22 @@ def plain(item: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: item[name]["S"] for name in DOCUMENTED}
 
 
-@pytest.mark.req("VAL-R01", "VAL-R02", "VAL-R03", "VAL-R04", "VAL-R05", "VAL-R06", "WAVE-11", "W-24", "W-25")
+@pytest.mark.req(
+    "VAL-R01", "VAL-R02", "VAL-R03", "VAL-R04", "VAL-R05", "VAL-R06", "VAL-R08", "LAM-18", "WAVE-11", "WAVE-12", "W-24", "W-25"
+)
 def test_after_a_promotion_every_check_is_told_as_ok_and_nothing_is_changed(journey: Journey) -> None:
-    done = run(journey.aws, journey.folder, "playbooks/verify.yml")
+    api = journey.aws.http_api("sit", "bbws-api-sit")
+    (journey.folder / "api.pem").write_text(api["trust"])
+    more = f"validate_api_url={api['url']} validate_ca_path={journey.folder / 'api.pem'}"
+    done = run(journey.aws, journey.folder, "playbooks/verify.yml", "-e", more)
     assert done.code == 0, done.output
     lines = told(done)
+    named = {"api_health": "tenant_instance_management", "api_tasks": "ecs_event_handler", "api_jobs": "async_processor"}
+    named |= {f"api_{one}s": f"{one}s_service" for one in ("site", "template", "plugin")} | {"api_tenants": "tenant_instance_management"}
+    assert {(check, service) for check, service in lines if check.startswith("api_")} == set(named.items())
+    assert lines["api_health", "tenant_instance_management"][1] == f"{api['url']}/health answers 200 with status=healthy"
+    for crossing in (("site_creation", "sites_service"), ("tenant_update", "tenant_instance_management")):
+        assert lines[crossing][1].startswith("arrived in /aws/lambda/sit-bbws-async-processor after")
     assert {verdict for verdict, _seen in lines.values()} == {"OK"} and f"All {len(lines)} checks are OK." in done.output
     each = ("health", "active", "served", "record", "errors")
     assert {(check, service) for check in each for service in EVERYTHING} <= set(lines)

@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
     group.addoption("--full-matrix", action="store_true", help="every call of every scenario instead of a spread selection")
     group.addoption("--fault-seed", type=int, default=1, help="draws the selection and the storms (default: %(default)s)")
+    group.addoption(
+        "--fault-from", type=int, default=12, help="of the whole playbook, the first call to be killed at (default: %(default)s)"
+    )
     group.addoption("--fault-table", type=Path, help="write what was measured to this file, as Markdown")
 
 

@@ -201,11 +201,11 @@ def _hasten() -> None:
 
 
 def load(module: str) -> Any:
-    """Import a module of the collection, and what a first run would otherwise import or read in each child."""
+    """Import a module of the collection, or by its full name a test's own, and what a first run would otherwise read in each child."""
     from ansible_collections.bbws.platform.plugins.module_utils.aws.account import warm
 
-    found = importlib.import_module(f"ansible_collections.bbws.platform.plugins.modules.{module}")
-    warm(TENANT_CLIENTS if "tenant" in module else ("sts", "lambda", "s3", "cloudwatch"))
+    found = importlib.import_module(module if "." in module else f"ansible_collections.bbws.platform.plugins.modules.{module}")
+    warm(TENANT_CLIENTS if "tenant" in module else ("sts", "lambda", "s3", "cloudwatch", *MORE_CLIENTS.get(module.partition("_")[0], ())))
     return found
 
 
@@ -213,6 +213,9 @@ TENANT_CLIENTS = (
     "sts", "ecs", "elbv2", "efs", "secretsmanager", "ec2", "logs", "cloudwatch", "application-autoscaling", "sns",
     "resourcegroupstaggingapi", "dynamodb", "events",
 )  # fmt: skip
+
+
+MORE_CLIENTS = {"cloudformation": ("cloudformation", "events"), "promotion": ("dynamodb",), "tests.fault.promotion": ("dynamodb",)}
 
 
 _references: dict[Scenario, Reference] = {}

@@ -126,7 +126,10 @@ def same(found: State, undisturbed: State) -> None:
 def test_a_killed_promotion_is_simply_run_again(aws: LocalAWS, undisturbed: State, request: pytest.FixtureRequest):
     """The playbook alone is killed; what it had begun works on beside the next run, until the fence stops it."""
     every = undisturbed.requests // (33 if request.config.getoption("full_matrix", False) else 3)
+    first = request.config.getoption("fault_from", 12)
     for number, call in enumerate(range(12, undisturbed.requests, every)):
+        if call < first:
+            continue
         aws.restore()
         moment = ("kill_before", "kill_after")[number % 2]
         running = Playbook(aws)

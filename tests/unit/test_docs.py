@@ -48,17 +48,41 @@ def test_each_playbook_that_is_named_is_there(path: Path) -> None:
     assert named and not [name for name in named if not (ROOT / "playbooks" / f"{name}.yml").is_file()]
 
 
-def test_the_related_documents_are_listed() -> None:
+@pytest.mark.req("REC-15")
+def test_the_related_documents_are_listed_and_those_that_ship_are_linked() -> None:
     text = (ROOT / "docs" / "runbooks" / "promotion.md").read_text().split("## Related documents")[1]
     for document in (
-        "RB-001",
-        "RB-002",
+        "RB-001_Tenant_Provisioning",
+        "RB-002_Site_Generation_Troubleshooting",
         "product_lambda_cicd_guide",
         "product_lambda_deployment",
         "product_lambda_disaster_recovery",
-        "09 DNS",
+        "09_DNS_Cutover_and_GoLive",
+        "](../../README.md)",
     ):
         assert document in text
+
+
+DOCUMENTS = sorted(
+    path
+    for folder in (
+        ROOT,
+        ROOT / "docs",
+        ROOT / "docs" / "runbooks",
+        ROOT / "local_aws",
+        ROOT / "examples" / "services",
+        *ROOT.glob("roles/*"),
+    )
+    for path in folder.glob("*.md")
+)
+
+
+@pytest.mark.req("REC-15")
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_link_to_a_file_leads_to_one(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:|#", link)]
+    assert not [link for link in links if not (path.parent / link).exists()]
 
 
 @pytest.mark.req("LAM-16", "C-37")

@@ -175,6 +175,84 @@ def test_product_comes_before_order_which_needs_it(env: str) -> None:
     assert services.index("product") < services.index("order")
 
 
+@pytest.mark.req("WAVE-01", "WAVE-02", "C-20")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_seven_components_belong_to_two_waves_and_the_foundation_is_the_first(env: str) -> None:
+    found = variables(env)["group_vars/all/waves.yml"]
+    waves = {wave["name"]: wave["components"] for wave in found["waves"]}
+    assert list(waves) == ["foundation", "services"]
+    assert waves["foundation"] == ["dynamodb_schemas", "s3_schemas", "backend_public", "ecs_terraform"]
+    assert waves["services"] == ["campaigns", "product", "order"] == groups(env)["api_services"]
+    assert set(found["components"]) == {name for wave in waves.values() for name in wave}
+
+
+@pytest.mark.req("WAVE-03", "WAVE-04", "WAVE-05", "C-20")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_each_component_comes_after_all_that_it_depends_on_whatever_its_date(env: str) -> None:
+    found = variables(env)["group_vars/all/waves.yml"]
+    order = [name for wave in found["waves"] for name in wave["components"]]
+    for name, component in found["components"].items():
+        assert all(order.index(before) < order.index(name) for before in component["after"]), name
+    schemas = {"dynamodb_schemas", "s3_schemas"}
+    assert all(schemas <= set(found["components"][name]["after"]) for name in set(order) - schemas), "the schemas block everything else"
+    if env == "prod":  # its dates say the contrary (C-20)
+        assert found["components"]["campaigns"]["planned"] < found["components"]["dynamodb_schemas"]["planned"]
+
+
+@pytest.mark.req("WAVE-04", "VAL-E32", "VAL-F21")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_portal_and_the_containers_need_the_documented_tables_buckets_and_certificates(env: str) -> None:
+    needs = {name: one["needs"] for name, one in variables(env)["group_vars/all/waves.yml"]["components"].items()}
+    portal, edge = needs["backend_public"]
+    assert portal["tables"] == [f"{name}-{env}" for name in ("campaigns", "orders", "products", "tenants", "users")]
+    assert (portal["buckets"], edge["certificates"], edge["region"]) == (
+        ["{{ naming.frontend_bucket }}"], ["{{ portal_domain }}"], "{{ edge_region }}"
+    )  # fmt: skip
+    [containers] = needs["ecs_terraform"]
+    assert (containers["tables"], containers["buckets"]) == ([f"tenants-{env}"], ["{{ naming.tenant_assets_bucket }}"])
+    assert (containers["certificates"], containers["region"]) == (["{{ tenant_domain }}"], "{{ primary_region }}")
+
+
+@pytest.mark.req("LAM-18")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_each_service_names_its_handler_api_and_event_checks(env: str) -> None:
+    found, crossing = variables(env), set()
+    for service in FUNCTIONS:
+        handlers = found[f"host_vars/{service}/lambda_service.yml"]["lambda_service_smoke"]
+        assert any(one["read_only"] for one in handlers), service
+        checks = found[f"host_vars/{service}/validate.yml"]
+        assert checks["validate_api"] and all(one["path"].startswith("/") for one in checks["validate_api"]), service
+        for one in checks["validate_crossings"]:
+            crossing.add(one["name"])
+            asked = one["request"]
+            assert "{marker}" in str(asked["payload"]) and "{marker}" in str(asked["cleanup"])
+            assert asked["function_name"] == found[f"host_vars/{service}/lambda_service.yml"]["lambda_service_function_name"]
+            worker = found["host_vars/async_processor/lambda_service.yml"]["lambda_service_function_name"]
+            assert (asked["qualifier"], one["log_group_name"]) == (f"latest-{env}", f"/aws/lambda/{worker}")
+    assert crossing == {"site_creation", "tenant_update"}
+    assert found["host_vars/ecs_event_handler/sam_stack.yml"]["sam_stack_event"]["detail_type"] == "ECS Task State Change"
+
+
+#: What rolls code back by itself, and the roles that do it.
+BY_ITSELF = ("promote_sit", "promote_edge", "deploy_dev", "rollback", "rollback_edge")
+ROLES = ("promotion", "lambda_service", "sam_stack", "edge_site", "edge_functions")
+
+
+@pytest.mark.req("C-23")
+def test_code_goes_back_by_itself_beyond_exact_limits_and_takes_no_data_and_no_records_with_it() -> None:
+    parts = [ROOT / "playbooks" / f"{name}.yml" for name in BY_ITSELF]
+    parts += [path for role in ROLES for path in (ROOT / "roles" / role / "tasks").glob("*.yml")]
+    assert len(parts) > len(BY_ITSELF) + len(ROLES)
+    for path in parts:
+        assert not re.search(
+            r"database_global|aurora_global|tenant_database|bbws\.platform\.dns\n\s+tasks_from: restore", path.read_text()
+        ), path
+    for env in ("sit", "prod"):
+        assert variables(env)["group_vars/lambda_services/lambda_service.yml"]["lambda_service_abort"] == {
+            "max_errors": 5, "max_throttles": 10, "window": 120
+        }  # fmt: skip
+
+
 @pytest.mark.req("C-12", "GATE-09")
 def test_the_gate_to_prod_fails_with_the_fifth_error_of_a_day() -> None:
     [gate] = [one for one in variables("prod")["group_vars/all/promotion.yml"]["promotion_policy"]["gates"] if one["id"] == "errors_24h"]

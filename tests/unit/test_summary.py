@@ -118,15 +118,17 @@ class Run:
         self.callback.get_option = {"path": path}.__getitem__
         self.callback.v2_playbook_on_start(SimpleNamespace(_file_name="playbooks/promote_sit.yml"))
 
-    def task(self, action: str, failed: bool = False, **result: Any) -> None:
-        task = SimpleNamespace(action=action, resolved_action=action, args={"module": PROMOTE}, check_mode=False, _uuid="t")
-        host = SimpleNamespace(get_name=lambda: "sites_service")
+    def task(self, action: str, failed: bool = False, on: str = "sites_service", check: bool = False, **result: Any) -> None:
+        task = SimpleNamespace(
+            action=action, resolved_action=action, args={"module": PROMOTE}, check_mode=check, _uuid="t", get_name=lambda: f"Do {action}"
+        )
+        host = SimpleNamespace(get_name=lambda: on)
         self.callback.v2_runner_on_start(host, task)
         told = SimpleNamespace(_task=task, _host=host, _result=result)
         (self.callback.v2_runner_on_failed if failed else self.callback.v2_runner_on_ok)(told)
 
-    def end(self) -> list[str]:
-        self.callback.v2_playbook_on_stats(None)
+    def end(self, *failed: str) -> list[str]:
+        self.callback.v2_playbook_on_stats(SimpleNamespace(failures=dict.fromkeys(failed, 1), dark={}))
         return self.lines
 
 
@@ -179,3 +181,35 @@ def test_an_empty_path_means_no_file() -> None:
     run = Run("")
     run.task(PROMOTE, **PROMOTED)
     assert run.end()[-1] == "1 service was promoted: sites_service."
+
+
+OTHER = "bbws.platform.ecs_tenant"
+
+
+@pytest.mark.req("REC-16")
+def test_a_run_that_is_no_promotion_is_summed_up_by_what_it_changed(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    run = Run(str(path))
+    for host in ("a", "b", "c", "d"):
+        run.task(OTHER, on=host, changed=True)
+    run.task("community.aws.route53", on="a", changed=True)
+    run.task(OTHER, on="e", failed=True, msg="the quota is used up\nsecond line")
+    run.task(OTHER, on="f", failed=True, msg="rescued")
+    assert run.end("e") == [
+        "SUMMARY",
+        f"changed: Do {OTHER} (a, b, c and 1 more)",
+        "changed: Do community.aws.route53 (a)",
+        "failed: e: the quota is used up",
+        "promote_sit failed on e. promote_sit changed something on a, b, c and 1 more.",
+        f"As JSON: {path}",
+    ]
+    report = json.loads(path.read_text())
+    assert report["changed"][f"Do {OTHER}"] == ["a", "b", "c", "d"] and list(report["failed"]) == ["e"]
+
+
+@pytest.mark.req("REC-16")
+@pytest.mark.parametrize(("check", "changed", "told"), [(True, True, "would change something on a."), (False, False, "changed nothing.")])
+def test_the_sentence_of_check_mode_and_of_nothing(check: bool, changed: bool, told: str) -> None:
+    run = Run("")
+    run.task(OTHER, on="a", check=check, changed=changed)
+    assert run.end()[-1] == f"promote_sit {told}"

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.bbws.platform.plugins.filter.validate import validate_gates, validate_lines, validate_services
+from ansible_collections.bbws.platform.plugins.filter.validate import validate_addresses, validate_gates, validate_lines, validate_services
 
 FAILED = {"failed": False, "failed_when_result": False, "msg": "the session has expired: log in again."}
 RECORD = {"deployment_id": "sit-1-a", "component": "a", "action": "deploy", "from_version": "1", "to_version": "2", "timestamp": "T"}
@@ -124,3 +124,33 @@ URL = {"name": "api_health", "url": "https://api.example/health", "json": {"stat
 )
 def test_an_address_is_ok_only_with_its_status_and_its_json(result, seen):
     assert re.sub(r" +", " ", lines(urls=[{**result, "item": URL}])["api_health"]) == re.sub(r" +", " ", seen)
+
+
+@pytest.mark.req("VAL-R08")
+def test_what_services_are_asked_through_the_api_is_told_by_service_or_told_as_not_asked():
+    checks = {"sites": [{"name": "api_sites", "path": "/sites"}], "plugins": []}
+    [address] = validate_addresses(checks, "https://api.example/")
+    assert address == {"name": "api_sites", "path": "/sites", "url": "https://api.example/sites", "subject": "sites"}
+    assert lines(urls=[{"status": 500, "item": address}])["api_sites"].split()[:3] == ["NG", "api_sites", "sites"]
+    assert validate_addresses(checks, None) == []
+    assert lines(unasked=checks)["api_sites"].startswith("--  api_sites  sites ")
+
+
+CROSSING = {"name": "site_creation", "log_group_name": "/aws/lambda/worker"}
+
+
+@pytest.mark.req("WAVE-12")
+@pytest.mark.parametrize(
+    ("result", "verdict", "seen"),
+    [
+        ({"marker": "m", "seconds": 1.5, "lines": ["m"]}, "OK", "arrived in /aws/lambda/worker after 1.5 s, and was cleaned up"),
+        ({"marker": "m", "lines": [], "msg": "no line mentions m."}, "NG", "no line mentions m"),
+        ({"marker": "m", "lines": ["m"], "seconds": 1, "msg": "What sites made for m was not removed: remove it."}, "NG", "remove it"),
+        ({"marker": "m", "skipped": True, "lines": [], "msg": "No event is sent in check mode."}, "NG", "No event is sent in check mode"),
+        ({"skipped": True}, "--", "not made: it writes, and here services are only read (lambda_service_read_only)"),
+        ({"failed": True, "msg": "the session has expired: log in again."}, "NG", "the session has expired: log in again"),
+    ],
+)
+def test_what_crosses_services_is_ok_only_when_it_arrived_and_was_cleaned_up(result, verdict, seen):
+    line = lines(crossings={"a": {"results": [{**result, "item": CROSSING}]}})["site_creation"]
+    assert line.startswith(f"{verdict}  ") and line.endswith(seen)

@@ -40,7 +40,10 @@ def failed(record: dict[str, Any]) -> bool:
 
 
 def process(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch from SQS, or a request as to any other service."""
+    """A batch from SQS, a job from another service, or a request as to any other service."""
+    if "job" in event:
+        print(json.dumps({"job": event["job"], "subject": event.get("subject"), "taken": not failed({"body": json.dumps(event)})}))
+        return {}
     if "Records" not in event:
         return api(event, context)
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in event["Records"] if failed(record)]}

@@ -75,6 +75,12 @@ def get_public_access_block(client: t.Any, bucket: str) -> dict[str, bool] | Non
     return dict(client.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"])
 
 
+@read("read whether {bucket} keeps versions")
+def get_bucket_versioning(client: t.Any, bucket: str) -> str | None:
+    """``Enabled`` or ``Suspended``; None for a bucket that never kept any."""
+    return client.get_bucket_versioning(Bucket=bucket).get("Status")
+
+
 @read("read the policy of {bucket}", missing=("NoSuchBucketPolicy",))
 def get_bucket_policy(client: t.Any, bucket: str) -> str | None:
     return client.get_bucket_policy(Bucket=bucket)["Policy"]

@@ -53,8 +53,12 @@ ROLLBACK = {
 }  # fmt: skip
 
 
+def inventory(env: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "inventories" / env / "group_vars" / "all" / "promotion.yml").read_text())
+
+
 def checklist(promotion: dict[str, Any], chain: dict[str, Any] | None = None) -> str:
-    by_hand = yaml.safe_load((ROOT / "inventories" / "sit" / "group_vars" / "all" / "promotion.yml").read_text())["promotion_checklists"]
+    by_hand = inventory(promotion["environment"])["promotion_checklists"]
     template = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # as Ansible has it
     return template.from_string(TEMPLATE.read_text()).render(
         promotion=promotion, chain=chain or INTACT, promotion_checklist_by_hand=by_hand[promotion["action"]]
@@ -68,6 +72,33 @@ def changed(promotion: dict[str, Any], **changes: Any) -> dict[str, Any]:
 @pytest.mark.req("REC-03")
 def test_the_checklist_of_a_promotion_is_what_its_record_says():
     assert checklist(PROMOTION) == (GOLDEN / "promotion.md").read_text()
+
+
+#: What RB-003 §7.2 wants looked at before PROD, by the gate of PROD's policy that does.
+PROD_GATES = {
+    "soak": ("verified at least 24 h ago", "verified 30 h ago"),
+    "errors_24h": ("< 5", "0 Errors in 24 h (960 samples)"),
+    "throttles_24h": ("== 0", "0 Throttles in 24 h (960 samples)"),
+    "quality": ("passed, at most 4 h old", "security and integration passed 1 h ago"),
+    "window": ("Tuesday 22:00 to 02:00, with 40 m and 20 m to spare", "open until 02:00"),
+    "documents": ("answered", "rollback plan and release notes are there"),
+    "change_management": ("answered", "CHG-7 was approved"),
+    "alarms": ("none in ALARM", "none of the 12 alarms that begin with bbws- is in state ALARM"),
+}
+
+
+@pytest.mark.req("REC-04")
+def test_the_checklist_of_a_promotion_to_prod_is_what_its_record_says():
+    policy = {gate["id"] for gate in inventory("prod")["promotion_policy"]["gates"]} | {"window"}  # every policy has its window
+    assert set(PROD_GATES) <= policy
+    gates = [
+        {"id": name, "subject": None, "threshold": threshold, "verdict": "pass", "why": why}
+        for name, (threshold, why) in PROD_GATES.items()
+    ]
+    events = [{"kind": "gates", "data": {"verdict": "pass", "gates": gates}}, PROMOTION["events"][2]]
+    prod = changed(PROMOTION, environment="prod", change_ref="CHG-7", events=events, **{"from": "sit"})
+    prod["steps"][0]["incident_alias"] = "none"
+    assert checklist(prod) == (GOLDEN / "promotion-prod.md").read_text()
 
 
 @pytest.mark.req("REC-05")
