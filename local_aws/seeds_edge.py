@@ -24,6 +24,8 @@ PORTAL, WWW = "sit.kimmyai.io", "www.sit.kimmyai.io"
 BUCKET, PACKAGES, KEPT, LOGS = "bbws-frontend-sit", "bbws-edge-artifacts-sit", "bbws-deployments-artifacts-sit", "bbws-edge-logs-sit"
 ROLE = "lambda-edge-execution-role-sit"
 ZONE = "kimmyai.io."
+#: What the portal's services keep, which is there before the portal (VAL-F21).
+TABLES = ("campaigns", "orders", "products", "tenants", "users")
 ISSUER = "https://cognito-idp.af-south-1.amazonaws.com/af-south-1_LOCALAWS"
 CLIENT = "bbws-portal-sit"
 TRUST = {
@@ -82,6 +84,14 @@ def _number(value: int) -> str:
 def edge(aws: Seeding) -> None:
     """Everything that is somebody else's to make. Writes `ca.pem` (the authority to trust), and `edge.json` beside it."""
     create_tables()
+    for name in TABLES:
+        key = {"AttributeName": "id", "KeyType": "HASH"}
+        aws.client("dynamodb", "sit").create_table(
+            TableName=f"{name}-sit",
+            KeySchema=[key],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
     folder: Path = aws._state_dir
     key = _key()
     authority = (issued(["Local AWS authority"], None, key), key)

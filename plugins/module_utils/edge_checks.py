@@ -19,6 +19,8 @@ from .edge_config import items
 CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"
 SAMPLES = 5
 TIMEOUT = 20.0
+#: Seconds between two looks at alarms.
+WATCH_INTERVAL = 20.0
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,22 @@ def _compression(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
     return expect(found == "gzip", f"{path} is encoded as {found}")
 
 
+def _rollback_alarms(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
+    """What is measured shows only after minutes, so the alarms are watched for as long as is asked for (ROLL-10)."""
+    prefixes: t.Mapping[str, str] = want["rollback_alarms"]
+    if not prefixes:
+        return "SKIP the environment has no alarms that take a release back"
+    clock = aws.account.clock
+    begun = clock.monotonic()
+    while True:
+        found = {name: state for region, prefix in prefixes.items() for name, state in aws.alarms(region, prefix).items()}
+        ringing = [name for name, state in sorted(found.items()) if state == "ALARM"]
+        held = clock.monotonic() - begun
+        if ringing or held >= want["watch_seconds"]:
+            return expect(found and not ringing, f"{', '.join(ringing)} ring" if ringing else f"{len(found)} alarms, none rings for {held:.0f} s")
+        clock.pause(min(WATCH_INTERVAL, want["watch_seconds"] - held))
+
+
 def _regions(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
     return "SKIP people ask from other regions, and keep what they saw"
 
@@ -259,4 +277,5 @@ CHECKS: tuple[tuple[int, str, t.Callable[[t.Any, Viewer, t.Any, float], str]], .
     (18, "page load time", _load_time),
     (19, "compression", _compression),
     (20, "other regions", _regions),
+    (21, "alarms that take a release back", _rollback_alarms),
 )

@@ -314,6 +314,10 @@ options:
       content_security_policy:
         description: C(Content-Security-Policy).
         type: str
+      content_security_policy_report_only:
+        description: Whether browsers only report what it would forbid, as before it is enforced (W-17).
+        type: bool
+        default: false
       frame_options:
         description: C(X-Frame-Options).
         type: str
@@ -639,6 +643,7 @@ ARGUMENT_SPEC = {
             "name": {"type": "str", "required": True},
             "comment": {"type": "str"},
             "content_security_policy": {"type": "str"},
+            "content_security_policy_report_only": {"type": "bool", "default": False},
             "frame_options": {"type": "str", "choices": ["DENY", "SAMEORIGIN"]},
             "referrer_policy": {"type": "str"},
             "content_type_options": {"type": "bool", "default": True},

@@ -40,7 +40,6 @@ def records(aws: LocalAWS) -> list[dict[str, object]]:
 def test_the_portal_is_promoted_and_a_release_that_fails_a_test_is_taken_back(aws: LocalAWS, tmp_path: Path) -> None:
     about, ports, dist = edge_kit.about(aws), aws.edge(), tmp_path / "dist"
     given = {
-        "edge_site_alarms": [],
         "edge_site_certificate_arn": about["certificate_arn"],
         "edge_functions_pool": about["pool"],
         "edge_site_connect_to": f"127.0.0.1:{ports['https']}",
@@ -63,7 +62,7 @@ def test_the_portal_is_promoted_and_a_release_that_fails_a_test_is_taken_back(aw
     assert not [item["Key"] for item in served if item["Key"].endswith(".map")]
     portal.build(dist, "1.1.0", broken=True)
     bad = run(aws, tmp_path, PLAYBOOK, "-e", f"@{variables}")
-    assert bad.code == 2 and "1 of 20 checks are NG." in bad.output and "Taken back to release" in bad.output, bad.output
+    assert bad.code == 2 and "1 of 21 checks are NG." in bad.output and "Taken back to release" in bad.output, bad.output
     assert b"1.0.0" in viewer.get("/").body
     assert bad.writes.count("UpdateDistribution") == 0  # the site alone had changed
     assert len(records(aws)) == 2

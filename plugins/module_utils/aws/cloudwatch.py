@@ -114,6 +114,18 @@ def delete_alarms(client: t.Any, names: t.Sequence[str]) -> None:
     client.delete_alarms(AlarmNames=list(names))
 
 
+@read("read dashboard {name}", missing=("ResourceNotFound", "DashboardNotFoundError"))
+def get_dashboard(client: t.Any, name: str) -> str | None:
+    """Its body; None when there is no such dashboard."""
+    return whole(client.get_dashboard(DashboardName=name), ("DashboardBody",), "GetDashboard")["DashboardBody"]
+
+
+@write("put dashboard {name}")
+def put_dashboard(client: t.Any, name: str, body: str) -> None:
+    """The same name again is the same dashboard."""
+    client.put_dashboard(DashboardName=name, DashboardBody=body)
+
+
 @read("list the dashboards")
 def list_dashboards(client: t.Any) -> list[str]:
     """The names of all dashboards."""

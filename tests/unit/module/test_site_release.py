@@ -122,7 +122,7 @@ def test_only_what_changed_is_sent_and_invalidated(fronted: Site) -> None:
     assert not fronted.does()["changed"] and fronted.writes == []
 
 
-@pytest.mark.req("EDGE-13")
+@pytest.mark.req("EDGE-13", "BAK-06", "ROLL-12")
 def test_a_return_copies_what_differs_within_the_bucket_and_invalidates_each_time(fronted: Site) -> None:
     fronted.does()
     good = fronted.does(state="verified", source=None)["release"]
