@@ -17,6 +17,8 @@ from .edge_config import items
 
 #: https://docs.aws.amazon.com/Route53/latest/APIReference/API_AliasTarget.html: CloudFront's zone, for every distribution.
 CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"
+#: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
+IDENTITY_USER = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity"
 SAMPLES = 5
 TIMEOUT = 20.0
 #: Seconds between two looks at alarms.
@@ -182,12 +184,17 @@ def _public_access(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
 
 
 def _bucket_policy(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
-    """Each Allow is for CloudFront, and for this distribution or account only."""
+    """Each Allow is for CloudFront, and for this distribution only, by its ARN or by the identity that an origin of it has (C-16)."""
+    identities = [origin.get("S3OriginConfig", {}).get("OriginAccessIdentity") or "" for origin in items(aws.config["Origins"])]
+    users = [f"{IDENTITY_USER} {identity.rpartition('/')[2]}" for identity in identities if identity]
     others = []
     for statement in json.loads(aws.bucket_policy() or '{"Statement": []}')["Statement"]:
         conditions = (statement.get("Condition") or {}).get("StringEquals") or {}
         bound = aws.distribution["ARN"] in _many(conditions.get("AWS:SourceArn") or conditions.get("aws:SourceArn"))
-        mine = statement.get("Principal") == {"Service": "cloudfront.amazonaws.com"} and bound
+        principal = statement.get("Principal") or {}
+        mine = (principal == {"Service": "cloudfront.amazonaws.com"} and bound) or (
+            isinstance(principal, dict) and list(principal) == ["AWS"] and set(_many(principal["AWS"])) <= set(users)
+        )
         if statement["Effect"] == "Allow" and not mine:
             others.append(str(statement.get("Sid") or statement.get("Principal")))
     return expect(not others, f"others may read: {', '.join(others)}" if others else f"only {aws.distribution['ARN']}")
