@@ -54,7 +54,7 @@ def edge_alarms(
 
 
 def _measured(what: str | t.Mapping[str, str]) -> dict[str, dict[str, t.Any]]:
-    """Namespace and dimensions. Functions are measured where they run, under a name with the region that they come from, as their logs are."""
+    """Namespace and dimensions. Functions are measured where they run, under a name with the region that they come from (as logs)."""
     if isinstance(what, str):
         return {"": {"namespace": "AWS/CloudFront", "dimensions": {"DistributionId": what, "Region": "Global"}}}
     return {thing: {"namespace": "AWS/Lambda", "dimensions": {"FunctionName": f"{HOME}.{name}"}} for thing, name in what.items()}
@@ -63,12 +63,15 @@ def _measured(what: str | t.Mapping[str, str]) -> dict[str, dict[str, t.Any]]:
 def edge_dashboard(distribution: str, functions: t.Mapping[str, str], regions: t.Sequence[str]) -> dict[str, t.Any]:
     """Traffic, cache, errors, functions in each region, and cost, two a row."""
     where = ["DistributionId", distribution, "Region", "Global"]
-    graphs = [
-        (title, HOME, stat, [["AWS/CloudFront", metric, *where] for metric in metrics]) for title, (stat, metrics) in SHOWN.items()
-    ]
+    graphs = [(title, HOME, stat, [["AWS/CloudFront", metric, *where] for metric in metrics]) for title, (stat, metrics) in SHOWN.items()]
     for region in regions:
         graphs += [
-            (f"Functions: {title}, {region}", region, stat, [["AWS/Lambda", metric, "FunctionName", f"{HOME}.{name}"] for name in functions.values()])
+            (
+                f"Functions: {title}, {region}",
+                region,
+                stat,
+                [["AWS/Lambda", metric, "FunctionName", f"{HOME}.{name}"] for name in functions.values()],
+            )
             for title, (stat, metric) in SHOWN_OF_FUNCTIONS.items()
         ]
     cost = ["AWS/Billing", "EstimatedCharges", "ServiceName", "AmazonCloudFront", "Currency", "USD"]

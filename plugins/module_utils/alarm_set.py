@@ -14,7 +14,7 @@ from .reconcile import Change, Refused
 
 MANAGED_BY = "bbws.platform"
 #: Seconds that all periods of an alarm together may have.
-#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html: a day, and a week with periods of an hour or more.
+#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html: a day, a week with periods of an hour.
 LONGEST = {False: 86400, True: 604800}
 STATISTICS = ("Average", "Maximum", "Minimum", "SampleCount", "Sum")
 PERCENTILE = re.compile(r"p(\d{1,2}(\.\d{1,10})?|100)")
@@ -80,7 +80,9 @@ def desired(params: t.Mapping[str, t.Any]) -> Desired:
 def _settings(one: t.Mapping[str, t.Any]) -> Settings:
     name, statistic, period = one["name"], one["statistic"], one["period"]
     if statistic not in STATISTICS and not PERCENTILE.fullmatch(statistic):
-        raise Refused(f"alarms: the statistic of {name} must be one of {', '.join(STATISTICS)} or a percentile such as p95, not {statistic!r}.")
+        raise Refused(
+            f"alarms: the statistic of {name} must be one of {', '.join(STATISTICS)} or a percentile such as p95, not {statistic!r}."
+        )
     if period not in (10, 30) and (period <= 0 or period % 60):
         raise Refused(f"alarms: the period of {name} must be 10, 30 or a multiple of 60 seconds, not {period}.")
     longest = LONGEST[period >= 3600]
@@ -148,7 +150,11 @@ def _normal_query(one: t.Mapping[str, t.Any]) -> Settings:
     if not one.get("MetricStat"):
         return {"Expression": one.get("Expression"), "ReturnData": one.get("ReturnData", True)}
     stat = one["MetricStat"]
-    metric = {"Namespace": stat["Metric"]["Namespace"], "MetricName": stat["Metric"]["MetricName"], "Dimensions": _dimensions(stat["Metric"])}
+    metric = {
+        "Namespace": stat["Metric"]["Namespace"],
+        "MetricName": stat["Metric"]["MetricName"],
+        "Dimensions": _dimensions(stat["Metric"]),
+    }
     return {"MetricStat": {"Metric": metric, "Period": stat["Period"], "Stat": stat["Stat"]}, "ReturnData": one.get("ReturnData", True)}
 
 

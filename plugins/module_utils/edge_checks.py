@@ -255,7 +255,9 @@ def _rollback_alarms(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str
         ringing = [name for name, state in sorted(found.items()) if state == "ALARM"]
         held = clock.monotonic() - begun
         if ringing or held >= want["watch_seconds"]:
-            return expect(found and not ringing, f"{', '.join(ringing)} ring" if ringing else f"{len(found)} alarms, none rings for {held:.0f} s")
+            return expect(
+                found and not ringing, f"{', '.join(ringing)} ring" if ringing else f"{len(found)} alarms, none rings for {held:.0f} s"
+            )
         clock.pause(min(WATCH_INTERVAL, want["watch_seconds"] - held))
 
 

@@ -9,8 +9,8 @@ module: alarm_set
 short_description: Converge the alarms of one thing, and its dashboard
 version_added: 0.2.0
 description:
-  - Every alarm whose name begins with O(prefix) is one of O(alarms), and as declared there; others with that prefix are removed. All of them are
-    read by one request.
+  - Every alarm whose name begins with O(prefix) is one of O(alarms), and as declared there; others with that prefix are removed. All of
+    them are read by one request.
   - Composite alarms are left alone.
 author:
   - BBWS Platform Team (@BigBeardWebSolutions)

@@ -9,7 +9,8 @@ module: edge_verify_info
 short_description: Check an edge from outside, by the numbered tests of the edge plan
 version_added: 0.2.0
 description:
-  - Makes tests 1 to 20 of the edge plan as a viewer and by asking AWS, looks at the alarms that take a release back, and tells each as C(OK), C(NG) or C(SKIP) with what was seen.
+  - Makes tests 1 to 20 of the edge plan as a viewer and by asking AWS, looks at the alarms that take a release
+    back, and tells each as C(OK), C(NG) or C(SKIP) with what was seen.
   - It changes nothing. Test 20, from other regions, is for people.
 author:
   - BBWS Platform Team (@BigBeardWebSolutions)
@@ -98,7 +99,7 @@ options:
     type: float
     default: 2.0
   rollback_alarms:
-    description: By region, what the names of the alarms begin with of which none may ring; the release is taken back when one does (ROLL-10).
+    description: By region, what the names of the alarms begin with of which none may ring (ROLL-10).
     type: dict
     default: {}
   watch_seconds:

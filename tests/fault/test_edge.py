@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.bbws.platform.plugins.module_utils.aws.account import warm
 
 from local_aws.accounts import ACCOUNTS, REGION
-from local_aws.seeds_edge import BUCKET, EDGE_REGION, KEPT
+from local_aws.seeds_edge import BUCKET, EDGE_REGION
 from tests import edge_kit
 from tests.fault import edge_seeds, kit
 from tests.fault.kit import Run, Scenario, difference
@@ -56,9 +56,11 @@ class World(kit.World):
         self.aws.advance(5)
         cloudfront = self.aws.dump(accounts=["sit"], services=["cloudfront"], region=EDGE_REGION)["sit"]["cloudfront"]
         objects = self.aws.dump(accounts=["sit"], services=["s3"])["sit"]["s3"]
-        served = {key: versions[-1] for key, versions in objects[BUCKET].items() if key.startswith("site/") and "deleted" not in versions[-1]}
+        served = {
+            key: versions[-1] for key, versions in objects[BUCKET].items() if key.startswith("site/") and "deleted" not in versions[-1]
+        }
         releases = sorted(key for key in objects[BUCKET] if key.startswith("releases/"))
-        return {"cloudfront": anonymous(cloudfront), "served": served, "releases": releases, "record": self.record(), "kept": len(objects[KEPT])}
+        return {"cloudfront": anonymous(cloudfront), "served": served, "releases": releases, "record": self.record()}
 
     def record(self) -> dict[str, Any]:
         """But for versions and their ETags, which each upload gives anew."""

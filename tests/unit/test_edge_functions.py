@@ -1,6 +1,6 @@
 # Copyright: BBWS
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The functions at the edge, by node's own test runner; they are JavaScript, and so are their tests (`tests/edge`). The local edge needs node too."""
+"""The functions at the edge, by node's own test runner; they are JavaScript, and so are their tests (`tests/edge`)."""
 
 from __future__ import annotations
 

@@ -76,7 +76,13 @@ def test_each_metric_has_its_thresholds_of_three_severities_and_a_second_run_cha
     assert (made["plan_id"], made["diff"]) == (planned["plan_id"], planned["diff"])
     found = watch.there()
     table = {
-        name: (one["MetricName"], one.get("ExtendedStatistic") or one["Statistic"], one["Period"], one["ComparisonOperator"], one["Threshold"])
+        name: (
+            one["MetricName"],
+            one.get("ExtendedStatistic") or one["Statistic"],
+            one["Period"],
+            one["ComparisonOperator"],
+            one["Threshold"],
+        )
         for name, one in found.items()
     }
     above, below = "GreaterThanThreshold", "LessThanThreshold"

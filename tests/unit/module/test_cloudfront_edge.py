@@ -264,7 +264,9 @@ def test_a_second_origin_answers_when_the_inventory_gives_one(made: Edge) -> Non
     store.put_object(Bucket=BUCKET, Key="maintenance/page.html", Body=b"<p>second</p>", ContentType="text/html")
     found = edge_kit.viewer(made.aws).get("/page.html")
     assert (found.status, found.body) == (200, b"<p>second</p>")
-    assert not made.does(origins=origins, origin_groups=[{**group, **codes}], default_behavior=behavior, behaviors=[], purge=True)["changed"]
+    assert not made.does(origins=origins, origin_groups=[{**group, **codes}], default_behavior=behavior, behaviors=[], purge=True)[
+        "changed"
+    ]
 
 
 @pytest.mark.req("W-17", "EDGE-14")
@@ -272,7 +274,12 @@ def test_a_security_policy_can_begin_as_a_report_and_differs_by_path(made: Edge)
     """The documented `default-src 'self'` everywhere stops the portal's own calls, and WordPress's administration."""
     portal, [policy] = made.options["default_behavior"], made.options["response_headers_policies"]
     strict = {**policy, "content_security_policy_report_only": True}
-    editor = {**policy, "name": "bbws-admin", "content_security_policy": "default-src 'self' 'unsafe-inline'", "frame_options": "SAMEORIGIN"}
+    editor = {
+        **policy,
+        "name": "bbws-admin",
+        "content_security_policy": "default-src 'self' 'unsafe-inline'",
+        "frame_options": "SAMEORIGIN",
+    }
     admin = {**portal, "path_pattern": "/wp-admin*", "response_headers_policy": "bbws-admin", "functions": []}
     given = {"response_headers_policies": [strict, editor], "behaviors": [admin], "default_behavior": {"functions": []}}
     made.does(**given)
