@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.bbws.platform.plugins.module_utils.edge_facts import unfit
 
 SEVERITIES = ("warning", "critical", "rollback")
 #: What the inventory says besides the alarm's own settings.
@@ -91,8 +92,16 @@ def edge_dashboard(distribution: str, functions: t.Mapping[str, str], regions: t
     }
 
 
+def edge_unfit(
+    sizes: t.Mapping[str, int], settings: t.Mapping[str, t.Any], events: t.Mapping[str, t.Sequence[str]], today: str
+) -> list[str]:
+    """One sentence on each function that CloudFront would refuse at its events; ``settings`` are those of all, in the words of Lambda."""
+    found = ((name, unfit({**settings, "CodeSize": size}, events[name], today)) for name, size in sizes.items())
+    return [f"{name} {why}." for name, why in found if why]
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"edge_alarms": edge_alarms, "edge_dashboard": edge_dashboard}
+        return {"edge_alarms": edge_alarms, "edge_dashboard": edge_dashboard, "edge_unfit": edge_unfit}
