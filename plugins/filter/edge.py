@@ -7,13 +7,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.bbws.platform.plugins.module_utils.edge_facts import unfit
+from ansible_collections.bbws.platform.plugins.module_utils.edge_facts import EDGE_REGION, unfit
 
 SEVERITIES = ("warning", "critical", "rollback")
 #: What the inventory says besides the alarm's own settings.
 SAID = ("name", "severity", "notify")
-#: CloudFront is run and measured from here.
-HOME = "us-east-1"
 #: What of a distribution is shown, with its statistic (MON-31).
 SHOWN = {
     "Requests": ("Sum", ["Requests"]),
@@ -58,25 +56,27 @@ def _measured(what: str | t.Mapping[str, str]) -> dict[str, dict[str, t.Any]]:
     """Namespace and dimensions. Functions are measured where they run, under a name with the region that they come from (as logs)."""
     if isinstance(what, str):
         return {"": {"namespace": "AWS/CloudFront", "dimensions": {"DistributionId": what, "Region": "Global"}}}
-    return {thing: {"namespace": "AWS/Lambda", "dimensions": {"FunctionName": f"{HOME}.{name}"}} for thing, name in what.items()}
+    return {thing: {"namespace": "AWS/Lambda", "dimensions": {"FunctionName": f"{EDGE_REGION}.{name}"}} for thing, name in what.items()}
 
 
 def edge_dashboard(distribution: str, functions: t.Mapping[str, str], regions: t.Sequence[str]) -> dict[str, t.Any]:
     """Traffic, cache, errors, functions in each region, and cost, two a row."""
     where = ["DistributionId", distribution, "Region", "Global"]
-    graphs = [(title, HOME, stat, [["AWS/CloudFront", metric, *where] for metric in metrics]) for title, (stat, metrics) in SHOWN.items()]
+    graphs = [
+        (title, EDGE_REGION, stat, [["AWS/CloudFront", metric, *where] for metric in metrics]) for title, (stat, metrics) in SHOWN.items()
+    ]
     for region in regions:
         graphs += [
             (
                 f"Functions: {title}, {region}",
                 region,
                 stat,
-                [["AWS/Lambda", metric, "FunctionName", f"{HOME}.{name}"] for name in functions.values()],
+                [["AWS/Lambda", metric, "FunctionName", f"{EDGE_REGION}.{name}"] for name in functions.values()],
             )
             for title, (stat, metric) in SHOWN_OF_FUNCTIONS.items()
         ]
     cost = ["AWS/Billing", "EstimatedCharges", "ServiceName", "AmazonCloudFront", "Currency", "USD"]
-    graphs.append(("Cost of CloudFront this month, USD", HOME, "Maximum", [cost]))
+    graphs.append(("Cost of CloudFront this month, USD", EDGE_REGION, "Maximum", [cost]))
     return {
         "widgets": [
             {
