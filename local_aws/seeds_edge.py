@@ -24,6 +24,8 @@ PORTAL, WWW = "sit.kimmyai.io", "www.sit.kimmyai.io"
 BUCKET, PACKAGES, KEPT, LOGS = "bbws-frontend-sit", "bbws-edge-artifacts-sit", "bbws-deployments-artifacts-sit", "bbws-edge-logs-sit"
 ROLE = "lambda-edge-execution-role-sit"
 ZONE = "kimmyai.io."
+#: What the portal's services keep, which is there before the portal (VAL-F21).
+TABLES = ("campaigns", "orders", "products", "tenants", "users")
 ISSUER = "https://cognito-idp.af-south-1.amazonaws.com/af-south-1_LOCALAWS"
 CLIENT = "bbws-portal-sit"
 TRUST = {
@@ -81,7 +83,7 @@ def _number(value: int) -> str:
 def create_schemas(aws: Seeding, env: str) -> None:
     """The five tables that the schemas' own repository provides, as they must be."""
     client = aws.client("dynamodb", env)
-    for name in ("campaigns", "orders", "products", "tenants", "users"):
+    for name in TABLES:
         client.create_table(
             TableName=f"{name}-{env}", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],

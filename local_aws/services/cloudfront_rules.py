@@ -48,6 +48,10 @@ MANAGED: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      {**_TTL, "ParametersInCacheKeyAndForwardedToOrigin": _KEY}),
     ("CachePolicy", "Managed-CachingDisabled", "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
      {"MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 0, "ParametersInCacheKeyAndForwardedToOrigin": _PLAIN}),
+    ("CachePolicy", "UseOriginCacheControlHeaders-QueryStrings", "4cc15a8a-d715-48a4-82b8-cc0b614638fe",
+     {"MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 31536000, "ParametersInCacheKeyAndForwardedToOrigin": {**_KEY, **_ALL, "HeadersConfig": {
+         "HeaderBehavior": "whitelist", "Headers": {
+             "Quantity": 5, "Items": ["Host", "Origin", "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override"]}}}}),
     ("OriginRequestPolicy", "Managed-AllViewer", "216adef6-5c7f-47e4-b989-5492eafa07d3",
      {"HeadersConfig": {"HeaderBehavior": "allViewer"}, **_ALL}),
     ("OriginRequestPolicy", "Managed-AllViewerExceptHostHeader", "b689b0a8-53d0-40ab-baf2-68738e2966ac",

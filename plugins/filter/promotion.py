@@ -98,7 +98,7 @@ def _step(name: str, result: Result, action: str, **given: t.Any) -> dict[str, t
 
 
 def _kind(result: Result) -> str:
-    return "template" if "stack_name" in result else "lambda"
+    return str(result.get("kind") or ("template" if "stack_name" in result else "lambda"))
 
 
 def _told(result: Result, name: str) -> t.Any:

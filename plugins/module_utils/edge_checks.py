@@ -17,8 +17,12 @@ from .edge_config import items
 
 #: https://docs.aws.amazon.com/Route53/latest/APIReference/API_AliasTarget.html: CloudFront's zone, for every distribution.
 CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"
+#: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
+IDENTITY_USER = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity"
 SAMPLES = 5
 TIMEOUT = 20.0
+#: Seconds between two looks at alarms.
+WATCH_INTERVAL = 20.0
 
 
 @dataclass(frozen=True)
@@ -180,12 +184,17 @@ def _public_access(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
 
 
 def _bucket_policy(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
-    """Each Allow is for CloudFront, and for this distribution or account only."""
+    """Each Allow is for CloudFront, and for this distribution only, by its ARN or by the identity that an origin of it has (C-16)."""
+    identities = [origin.get("S3OriginConfig", {}).get("OriginAccessIdentity") or "" for origin in items(aws.config["Origins"])]
+    users = [f"{IDENTITY_USER} {identity.rpartition('/')[2]}" for identity in identities if identity]
     others = []
     for statement in json.loads(aws.bucket_policy() or '{"Statement": []}')["Statement"]:
         conditions = (statement.get("Condition") or {}).get("StringEquals") or {}
         bound = aws.distribution["ARN"] in _many(conditions.get("AWS:SourceArn") or conditions.get("aws:SourceArn"))
-        mine = statement.get("Principal") == {"Service": "cloudfront.amazonaws.com"} and bound
+        principal = statement.get("Principal") or {}
+        mine = (principal == {"Service": "cloudfront.amazonaws.com"} and bound) or (
+            isinstance(principal, dict) and list(principal) == ["AWS"] and set(_many(principal["AWS"])) <= set(users)
+        )
         if statement["Effect"] == "Allow" and not mine:
             others.append(str(statement.get("Sid") or statement.get("Principal")))
     return expect(not others, f"others may read: {', '.join(others)}" if others else f"only {aws.distribution['ARN']}")
@@ -234,6 +243,24 @@ def _compression(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
     return expect(found == "gzip", f"{path} is encoded as {found}")
 
 
+def _rollback_alarms(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
+    """What is measured shows only after minutes, so the alarms are watched for as long as is asked for (ROLL-10)."""
+    prefixes: t.Mapping[str, str] = want["rollback_alarms"]
+    if not prefixes:
+        return "SKIP the environment has no alarms that take a release back"
+    clock = aws.account.clock
+    begun = clock.monotonic()
+    while True:
+        found = {name: state for region, prefix in prefixes.items() for name, state in aws.alarms(region, prefix).items()}
+        ringing = [name for name, state in sorted(found.items()) if state == "ALARM"]
+        held = clock.monotonic() - begun
+        if ringing or held >= want["watch_seconds"]:
+            return expect(
+                found and not ringing, f"{', '.join(ringing)} ring" if ringing else f"{len(found)} alarms, none rings for {held:.0f} s"
+            )
+        clock.pause(min(WATCH_INTERVAL, want["watch_seconds"] - held))
+
+
 def _regions(want: t.Any, viewer: Viewer, aws: t.Any, now: float) -> str:
     return "SKIP people ask from other regions, and keep what they saw"
 
@@ -259,4 +286,5 @@ CHECKS: tuple[tuple[int, str, t.Callable[[t.Any, Viewer, t.Any, float], str]], .
     (18, "page load time", _load_time),
     (19, "compression", _compression),
     (20, "other regions", _regions),
+    (21, "alarms that take a release back", _rollback_alarms),
 )

@@ -366,7 +366,10 @@ def _error(given: t.Mapping[str, t.Any]) -> Config:
 def _policy(given: t.Mapping[str, t.Any]) -> Config:
     """https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_ResponseHeadersPolicyConfig.html; what is declared always wins."""
     security: Config = {}
-    if given.get("content_security_policy"):
+    headers = dict(given.get("headers") or {})
+    if given.get("content_security_policy") and given["content_security_policy_report_only"]:
+        headers["Content-Security-Policy-Report-Only"] = given["content_security_policy"]
+    elif given.get("content_security_policy"):
         security["ContentSecurityPolicy"] = {"Override": True, "ContentSecurityPolicy": given["content_security_policy"]}
     if given["content_type_options"]:
         security["ContentTypeOptions"] = {"Override": True}
@@ -384,8 +387,8 @@ def _policy(given: t.Mapping[str, t.Any]) -> Config:
     config: Config = {"Name": given["name"], "Comment": given.get("comment") or ""}
     if security:
         config["SecurityHeadersConfig"] = security
-    if given.get("headers"):
-        made = ({"Header": name, "Value": str(value), "Override": True} for name, value in sorted(given["headers"].items()))
+    if headers:
+        made = ({"Header": name, "Value": str(value), "Override": True} for name, value in sorted(headers.items()))
         config["CustomHeadersConfig"] = listed(made)
     if given.get("remove_headers"):
         config["RemoveHeadersConfig"] = listed({"Header": name} for name in given["remove_headers"])

@@ -14,7 +14,7 @@ try:
 except ImportError:  # the shells say so before anything here is called
     pass
 
-from .aws import cloudfront, s3
+from .aws import cloudfront, cloudwatch, s3
 from .aws.calls import read
 from .edge_facts import EDGE_REGION
 from .reconcile import Refused
@@ -40,6 +40,11 @@ class Evidence:
 
     def log_groups(self, region: str, prefix: str) -> list[str]:
         return _log_groups(self.account.client("logs", region), prefix)
+
+    def alarms(self, region: str, prefix: str) -> dict[str, str]:
+        """The state of each alarm that begins so, as it is now."""
+        found = cloudwatch.describe_alarms(self.account.client("cloudwatch", region), prefix)
+        return {one["AlarmName"]: one["StateValue"] for one in found}
 
     def public_access_block(self) -> dict[str, bool]:
         return s3.get_public_access_block(self.account.client("s3", self.region), self.bucket) or {}

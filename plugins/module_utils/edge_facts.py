@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 #: CloudFront is run from here, whatever the environment's region; its certificates and functions are here too.
 #: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/edge-functions-restrictions.html
 EDGE_REGION = "us-east-1"
@@ -40,3 +42,38 @@ DEPRECATED = {
     "python3.9": "2025-12-15",
     "python3.10": "2026-10-31",
 }
+
+
+def unfit(found: t.Mapping[str, t.Any], events: t.Iterable[str], today: str) -> str | None:
+    """Why CloudFront takes no function of this configuration at these events; None if it does.
+
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-at-edge-function-restrictions.html
+    """
+    variables = (found.get("Environment") or {}).get("Variables")
+    if variables:
+        names = ", ".join(sorted(variables))
+        return f"has environment variables ({names}), which functions at the edge can't have: put the values into the package (W-46)"
+    architectures = found.get("Architectures") or ["x86_64"]
+    if architectures != ["x86_64"]:
+        return f"is built for {', '.join(architectures)}, and functions at the edge run on x86_64 only"
+    for what, has in (
+        ("layers", found.get("Layers")),
+        ("a VPC", (found.get("VpcConfig") or {}).get("SubnetIds")),
+        ("a container image", found.get("PackageType") == "Image"),
+        ("a dead letter queue", (found.get("DeadLetterConfig") or {}).get("TargetArn")),
+        ("active tracing", (found.get("TracingConfig") or {}).get("Mode") == "Active"),
+        ("more than 512 MB of ephemeral storage", (found.get("EphemeralStorage") or {}).get("Size", 512) > 512),
+    ):
+        if has:
+            return f"has {what}, which functions at the edge can't have"
+    runtime = found.get("Runtime", "")
+    if not runtime.startswith(("nodejs", "python")):
+        return f"runs on {runtime}, and functions at the edge run on Node.js or Python"
+    ended = DEPRECATED.get(runtime)
+    if ended and today >= ended:
+        return f"runs on {runtime}, which AWS doesn't support since {ended}: publish it for a newer runtime (W-46)"
+    for event in events:
+        for member, (most, unit) in LIMITS[event.partition("-")[0]].items():
+            if found.get(member, 0) > most:
+                return f"has {member} {found[member]} {unit}, and a function at {event} may have {most}"
+    return None

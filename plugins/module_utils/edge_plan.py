@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from . import edge_config as config_of
 from .edge_config import Config
 from .edge_desired import BEFORE, MANAGED_BY, VERIFIED, Desired, Live, Seen
-from .edge_facts import DEPRECATED, LIMITS
+from .edge_facts import unfit
 from .reconcile import Change, Refused, sha256
 
 
@@ -262,21 +262,10 @@ def _refuse_names(want: Desired, seen: Seen) -> None:
 
 
 def _refuse_function(want: Desired, arn: str, found: t.Mapping[str, t.Any] | None, now: float) -> None:
-    """https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/edge-functions-restrictions.html."""
     if found is None:
         raise Refused(f"There is no function version {arn}: publish it first.")
-    if (found.get("Environment") or {}).get("Variables"):
-        names = ", ".join(sorted(found["Environment"]["Variables"]))
-        raise Refused(
-            f"{arn} has environment variables ({names}), which functions at the edge can't have: put the values into the package (W-46)."
-        )
     if found.get("State", "Active") != "Active":
         raise Refused(f"{arn} is {found['State']}, and CloudFront takes a version that is Active.")
-    runtime = found.get("Runtime", "")
-    ended = DEPRECATED.get(runtime)
-    if ended and datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%d") >= ended:
-        raise Refused(f"{arn} runs on {runtime}, which AWS doesn't support since {ended}: publish it for a newer runtime (W-46).")
-    for event in want.functions[arn]:
-        for member, (most, unit) in LIMITS[event.partition("-")[0]].items():
-            if found.get(member, 0) > most:
-                raise Refused(f"{arn} has {member} {found[member]} {unit}, and a function at {event} may have {most}.")
+    why = unfit(found, want.functions[arn], datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%d"))
+    if why:
+        raise Refused(f"{arn} {why}.")

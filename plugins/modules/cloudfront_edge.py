@@ -153,7 +153,7 @@ options:
   default_behavior:
     description: How paths are served that no other behaviour is for.
     type: dict
-    suboptions:
+    suboptions: &behavior
       target_origin:
         description: The origin, or group of origins, that answers.
         type: str
@@ -210,61 +210,11 @@ options:
     type: list
     elements: dict
     suboptions:
+      <<: *behavior
       path_pattern:
         description: The paths.
         type: str
         required: true
-      target_origin:
-        description: The origin, or group of origins, that answers.
-        type: str
-        required: true
-      viewer_protocol_policy:
-        description: What happens to HTTP.
-        type: str
-        choices: [redirect-to-https, https-only, allow-all]
-        default: redirect-to-https
-      allowed_methods:
-        description: Methods that reach the origin.
-        type: list
-        elements: str
-        default: [GET, HEAD, OPTIONS]
-      cached_methods:
-        description: Methods whose answers are kept.
-        type: list
-        elements: str
-        default: [GET, HEAD]
-      compress:
-        description: Whether answers are compressed.
-        type: bool
-        default: true
-      cache_policy:
-        description: Name or id of the cache policy.
-        type: str
-        default: Managed-CachingOptimized
-      origin_request_policy:
-        description: Name or id of the origin request policy.
-        type: str
-      response_headers_policy:
-        description: Name or id of the response headers policy, one of O(response_headers_policies) or another that is there.
-        type: str
-      functions:
-        description: Functions at the edge; exactly these, and an empty list for none.
-        type: list
-        elements: dict
-        suboptions:
-          event_type:
-            description: When it runs; one function for each.
-            type: str
-            required: true
-            choices: [viewer-request, origin-request, origin-response, viewer-response]
-          arn:
-            description: ARN of a numbered version in us-east-1.
-            type: str
-            required: true
-          include_body:
-            description: Whether it gets the request's body.
-            type: bool
-            default: false
   error_responses:
     description: What viewers get instead of an origin's error.
     type: list
@@ -314,6 +264,10 @@ options:
       content_security_policy:
         description: C(Content-Security-Policy).
         type: str
+      content_security_policy_report_only:
+        description: Whether browsers only report what it would forbid, as before it is enforced (W-17).
+        type: bool
+        default: false
       frame_options:
         description: C(X-Frame-Options).
         type: str
@@ -639,6 +593,7 @@ ARGUMENT_SPEC = {
             "name": {"type": "str", "required": True},
             "comment": {"type": "str"},
             "content_security_policy": {"type": "str"},
+            "content_security_policy_report_only": {"type": "bool", "default": False},
             "frame_options": {"type": "str", "choices": ["DENY", "SAMEORIGIN"]},
             "referrer_policy": {"type": "str"},
             "content_type_options": {"type": "bool", "default": True},

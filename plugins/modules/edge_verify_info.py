@@ -9,7 +9,8 @@ module: edge_verify_info
 short_description: Check an edge from outside, by the numbered tests of the edge plan
 version_added: 0.2.0
 description:
-  - Makes tests 1 to 20 of the edge plan as a viewer and by asking AWS, and tells each as C(OK), C(NG) or C(SKIP) with what was seen.
+  - Makes tests 1 to 20 of the edge plan as a viewer and by asking AWS, looks at the alarms that take a release
+    back, and tells each as C(OK), C(NG) or C(SKIP) with what was seen.
   - It changes nothing. Test 20, from other regions, is for people.
 author:
   - BBWS Platform Team (@BigBeardWebSolutions)
@@ -97,6 +98,14 @@ options:
     description: Seconds within which the homepage must come, the slowest of five.
     type: float
     default: 2.0
+  rollback_alarms:
+    description: By region, what the names of the alarms begin with of which none may ring (ROLL-10).
+    type: dict
+    default: {}
+  watch_seconds:
+    description: How long none of O(rollback_alarms) may ring, in seconds. The first that does ends it.
+    type: int
+    default: 0
 attributes:
   diff_mode:
     support: none
@@ -106,7 +115,7 @@ attributes:
 notes:
   - >-
     IAM actions: C(cloudfront:GetDistribution), C(s3:GetBucketPublicAccessBlock), C(s3:GetBucketPolicy), C(logs:DescribeLogGroups),
-    C(route53:ListHostedZonesByName), C(route53:ListResourceRecordSets).
+    C(route53:ListHostedZonesByName), C(route53:ListResourceRecordSets), C(cloudwatch:DescribeAlarms) with O(rollback_alarms).
 extends_documentation_fragment:
   - bbws.platform.promotion
   - amazon.aws.common.modules
@@ -182,6 +191,8 @@ ARGUMENT_SPEC = {
     "log_prefix": {"type": "str"},
     "certificate_days": {"type": "int", "default": 30},
     "load_seconds": {"type": "float", "default": 2.0},
+    "rollback_alarms": {"type": "dict", "default": {}},
+    "watch_seconds": {"type": "int", "default": 0},
 }
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from tests import edge_kit
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="There is no node on this machine, so JavaScript can't be tested here.")
 @pytest.mark.req("EDGE-07", "EDGE-14", "EDGE-15", "EDGE-16", "EDGE-17", "W-13", "W-17", "W-18", "C-24", "C-34")
 def test_every_function_does_its_duty_on_the_documented_events() -> None:
     done = subprocess.run(

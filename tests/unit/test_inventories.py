@@ -352,3 +352,20 @@ def test_the_sample_services_are_smoked_as_they_say(host: str) -> None:
     theirs = yaml.safe_load((ROOT / "examples" / "services" / host / "smoke.yml").read_text())
     ours = variables("sit")[f"host_vars/{host}/lambda_service.yml"]["lambda_service_smoke"]
     assert ours == [event for event in theirs if event["name"] != "health"]
+
+
+@pytest.mark.req("SEC-09", "EDGE-25", "C-14")
+def test_the_edge_of_prod_publishes_no_source_maps_has_all_alarms_and_asks_for_its_content() -> None:
+    sites = {env: variables(env)["group_vars/edge/edge_site.yml"] for env in ENVIRONMENTS}
+    assert sites["prod"]["edge_site_source_maps"] is False
+    severities = {env: site["edge_site_severities"] for env, site in sites.items()}
+    assert severities == {"dev": ["warning"], "sit": ["warning"], "prod": ["warning", "critical", "rollback"]}
+    assert sites["prod"]["edge_site_alarms"] == sites["sit"]["edge_site_alarms"]
+    gates = {gate["id"]: gate for gate in variables("prod")["group_vars/edge/promotion.yml"]["promotion_policy"]["gates"]}
+    assert "no data to migrate" in gates["documents"]["questions"]["content"]
+
+
+@pytest.mark.req("W-16")
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_no_edge_sends_the_header_that_browsers_have_given_up(env: str) -> None:
+    assert "X-XSS-Protection" not in variables(env)["group_vars/edge/edge_site.yml"]["edge_site_headers"]

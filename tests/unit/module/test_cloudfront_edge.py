@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -14,7 +18,7 @@ from ansible_collections.bbws.platform.plugins.module_utils.aws import account
 from ansible_collections.bbws.platform.plugins.modules import cloudfront_edge
 
 from local_aws import LocalAWS
-from local_aws.seeds_edge import EDGE_REGION, KEPT, PORTAL, WWW
+from local_aws.seeds_edge import BUCKET, EDGE_REGION, KEPT, LOGS, PORTAL, WWW
 from tests import edge_kit
 from tests.unit.module.conftest import merged
 
@@ -75,7 +79,15 @@ class Edge:
 @pytest.fixture
 def edge(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Edge:
     """SIT's functions published, and a clock that doesn't wait: a pause puts the local AWS's clock forward."""
-    monkeypatch.setattr(account.Clock, "pause", staticmethod(aws.advance))
+    ahead = 0.0
+
+    def pause(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+        aws.advance(seconds)
+
+    monkeypatch.setattr(account.Clock, "pause", staticmethod(pause))
+    monkeypatch.setattr(account.Clock, "monotonic", staticmethod(lambda: time.monotonic() + ahead))
     return Edge(aws, edge_kit.options(aws))
 
 
@@ -153,7 +165,7 @@ def test_without_waiting_it_ends_at_once_and_a_later_run_waits_for_the_rest(edge
     assert [change["action"] for change in result["changes"]] == ["AwaitDeployed"] and result["status"] == "Deployed"
 
 
-@pytest.mark.req("ROLL-05")
+@pytest.mark.req("ROLL-05", "ROLL-13")
 def test_a_verified_configuration_is_returned_to_by_one_update_and_asked_twice_nothing_happens(made: Edge) -> None:
     back = {name: made.options[name] for name in ("profile", "expected_account_id", "region", "name", "comment", "snapshot_bucket")}
     made.options, whole = back, made.options
@@ -185,9 +197,177 @@ def test_it_is_disabled_deployed_and_only_then_deleted(made: Edge) -> None:
     assert made.does(state="absent", allow_disruptive=True)["changed"] is False
 
 
+@pytest.mark.req("EDGE-10")
+def test_it_waits_until_it_is_deployed_up_to_a_limit_and_a_later_run_goes_on(edge: Edge) -> None:
+    """A distribution takes 60 s here. Operators of a peer want both, to wait and not to (Terraform's issue 260)."""
+    result = edge.run(wait_timeout=20)
+    assert result["failed"] and "the deployment of bbws-portal-sit" in result["msg"] and "InProgress" in result["msg"]
+    assert "CreateDistribution" in [change["action"] for change in result["changes"]]
+    later = edge.does()
+    assert [change["action"] for change in later["changes"]] == ["AwaitDeployed"] and later["status"] == "Deployed"
+
+
+@pytest.mark.req("W-31", "SEC-10", "W-47")
+def test_logs_firewall_and_further_metrics_are_part_of_what_is_declared(made: Edge) -> None:
+    """The documented `--distribution-config-with-logging` is no parameter of the command; CloudFront's configuration has the logs in it."""
+    acl = "arn:aws:wafv2:us-east-1:815856636111:global/webacl/bbws/1"
+    made.does(logging={"bucket": f"{LOGS}.s3.amazonaws.com", "prefix": "portal/", "include_cookies": False}, web_acl_arn=acl)
+    config = made.live()[1]
+    assert config["Logging"] == {"Enabled": True, "IncludeCookies": False, "Bucket": f"{LOGS}.s3.amazonaws.com", "Prefix": "portal/"}
+    assert config["WebACLId"] == acl
+    monitored = made.client.get_monitoring_subscription(DistributionId=made.live()[0])["MonitoringSubscription"]
+    assert monitored["RealtimeMetricsSubscriptionConfig"]["RealtimeMetricsSubscriptionStatus"] == "Enabled"
+
+
+@pytest.mark.req("C-16")
+def test_a_bucket_is_reached_by_an_access_control_unless_an_identity_is_chosen(edge: Edge) -> None:
+    edge.does(check=True)
+    config = {"CallerReference": "x", "Comment": "x"}
+    made = edge.client.create_cloud_front_origin_access_identity(CloudFrontOriginAccessIdentityConfig=config)
+    ident = made["CloudFrontOriginAccessIdentity"]["Id"]
+    [site] = edge.options["origins"]
+    edge.options["origins"] = [{**{name: site[name] for name in ("id", "domain_name", "path")}, "origin_access_identity": ident}]
+    edge.does()
+    [origin] = edge.live()[1]["Origins"]["Items"]
+    assert origin["S3OriginConfig"]["OriginAccessIdentity"] == f"origin-access-identity/cloudfront/{ident}"
+    assert not origin.get("OriginAccessControlId") and not edge.does()["changed"]
+    edge.options["origins"] = [site]
+    edge.does()
+    [origin] = edge.live()[1]["Origins"]["Items"]
+    assert origin["OriginAccessControlId"] and origin["S3OriginConfig"]["OriginAccessIdentity"] == ""
+
+
+@pytest.mark.req("EDGE-06")
+def test_a_distribution_is_found_by_any_of_its_aliases_and_must_be_one(made: Edge) -> None:
+    """The documents look at the first alias only."""
+    ident = made.live()[0]
+    made.change(lambda theirs: theirs.update({"Comment": "theirs", "Aliases": {"Quantity": 2, "Items": [WWW, PORTAL]}}))
+    assert made.does(check=True, aliases=[PORTAL])["distribution_id"] == ident
+    made.does(name="second", comment="second", aliases=None, certificate_arn=None)
+    made.change(lambda theirs: theirs.update({"Comment": "second"}))
+    assert "all have the comment 'second': name distribution_id" in made.refused(comment="second")
+
+
+@pytest.mark.req("DR-15")
+def test_a_second_origin_answers_when_the_inventory_gives_one(made: Edge) -> None:
+    first, group = made.options["origins"][0], {"id": "both", "primary": "site", "secondary": "second"}
+    origins = [first, {**first, "id": "second", "path": "/maintenance"}]
+    behavior = {"target_origin": "both", "functions": []}
+    codes = {"status_codes": [404, 500, 502, 503, 504]}
+    made.does(origins=origins, origin_groups=[{**group, **codes}], default_behavior=behavior, behaviors=[], purge=True)
+    assert made.live()[1]["OriginGroups"]["Items"][0]["FailoverCriteria"]["StatusCodes"]["Items"] == codes["status_codes"]
+    arn = made.client.get_distribution(Id=made.live()[0])["Distribution"]["ARN"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "cloudfront.amazonaws.com"}, "Action": ["s3:GetObject", "s3:ListBucket"]}
+    bound = {"Condition": {"StringEquals": {"AWS:SourceArn": arn}}, "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]}
+    store = made.aws.client("s3", "sit")
+    store.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **bound}]}))
+    store.put_object(Bucket=BUCKET, Key="maintenance/page.html", Body=b"<p>second</p>", ContentType="text/html")
+    found = edge_kit.viewer(made.aws).get("/page.html")
+    assert (found.status, found.body) == (200, b"<p>second</p>")
+    assert not made.does(origins=origins, origin_groups=[{**group, **codes}], default_behavior=behavior, behaviors=[], purge=True)[
+        "changed"
+    ]
+
+
+@pytest.mark.req("W-17", "EDGE-14")
+def test_a_security_policy_can_begin_as_a_report_and_differs_by_path(made: Edge) -> None:
+    """The documented `default-src 'self'` everywhere stops the portal's own calls, and WordPress's administration."""
+    portal, [policy] = made.options["default_behavior"], made.options["response_headers_policies"]
+    strict = {**policy, "content_security_policy_report_only": True}
+    editor = {
+        **policy,
+        "name": "bbws-admin",
+        "content_security_policy": "default-src 'self' 'unsafe-inline'",
+        "frame_options": "SAMEORIGIN",
+    }
+    admin = {**portal, "path_pattern": "/wp-admin*", "response_headers_policy": "bbws-admin", "functions": []}
+    given = {"response_headers_policies": [strict, editor], "behaviors": [admin], "default_behavior": {"functions": []}}
+    made.does(**given)
+    viewer = edge_kit.viewer(made.aws)
+    home, admins = (viewer.get(path).headers for path in ("/", "/wp-admin/"))
+    assert "content-security-policy" not in home
+    assert (home["content-security-policy-report-only"], home["x-frame-options"]) == (policy["content_security_policy"], "DENY")
+    assert (admins["content-security-policy"], admins["x-frame-options"]) == ("default-src 'self' 'unsafe-inline'", "SAMEORIGIN")
+    assert not made.does(**given)["changed"]
+
+
+def tenant_edge(edge: Edge) -> None:
+    """A tenant's site: pages by cookies and query as WordPress says, its administration never kept, its files for long."""
+    origin = {"id": "ALB-aupairhive", "domain_name": "alb.example.com", "custom": {"protocol_policy": "https-only"}}
+    every = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"]
+    page = {
+        "target_origin": "ALB-aupairhive",
+        "allowed_methods": every,
+        "cache_policy": "UseOriginCacheControlHeaders-QueryStrings",
+        "origin_request_policy": "Managed-AllViewer",
+    }
+    never = {**page, "cache_policy": "Managed-CachingDisabled"}
+    files = {"target_origin": "ALB-aupairhive", "cache_policy": "Managed-CachingOptimized"}
+    uncached = ["/wp-admin/*", "/wp-login.php", "/wp-json/*", "/xmlrpc.php"]
+    whole = {
+        "comment": "Au Pair Hive PROD - CloudFront CDN",
+        "aliases": [PORTAL, WWW],
+        "origins": [{**origin, "headers": {"X-Secret": "sesame"}}],
+        "default_behavior": page,
+        "behaviors": [*({"path_pattern": path, **never} for path in uncached), {"path_pattern": "/wp-content/*", **files}],
+        "error_responses": [],
+    }
+    kept = ("profile", "expected_account_id", "region", "certificate_arn", "enabled", "price_class", "http_version", "ipv6", "tags")
+    edge.options = {**{name: edge.options[name] for name in kept}, "name": "aupairhive-prod", **whole}
+
+
+@pytest.fixture
+def wordpress() -> Iterator[int]:
+    """A server of this machine that tells for whom a page is, and lets it be kept for an hour."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"{self.path} for {(self.headers['Cookie'] or '=nobody').partition('=')[2]}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Cache-Control", "max-age=3600")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.req("EDGE-20", "EDGE-21", "EDGE-22", "W-15")
+def test_a_tenants_edge_caches_by_policy_and_never_what_a_person_who_has_signed_in_sees(edge: Edge, wordpress: int) -> None:
+    """The documented ForwardedValues keep everything for an hour, the administration and what an editor sees too."""
+    tenant_edge(edge)
+    edge.does()
+    config = edge.live()[1]
+    assert config["Aliases"]["Items"] == [PORTAL, WWW]
+    assert config["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+    assert config["ViewerCertificate"]["SSLSupportMethod"] == "sni-only"
+    [origin] = config["Origins"]["Items"]
+    asked = origin["CustomOriginConfig"]
+    assert (asked["OriginProtocolPolicy"], asked["OriginSslProtocols"]["Items"]) == ("https-only", ["TLSv1.2"])
+    for behavior in [config["DefaultCacheBehavior"], *config["CacheBehaviors"]["Items"]]:
+        assert "ForwardedValues" not in behavior and behavior["CachePolicyId"] and behavior["ViewerProtocolPolicy"] == "redirect-to-https"
+        assert behavior["AllowedMethods"]["CachedMethods"]["Items"] == ["GET", "HEAD"] and behavior["Compress"]
+    assert len(config["DefaultCacheBehavior"]["AllowedMethods"]["Items"]) == 7
+    assert not edge.does()["changed"]
+    edge.aws.control("POST", "edge-origin", {"domain": "alb.example.com", "port": wordpress})
+    viewer = edge_kit.viewer(edge.aws)
+    editor = {"Cookie": "wordpress_logged_in_1=jane"}
+    assert [viewer.get("/", **who).body for who in ({}, editor, {}, editor)] == [b"/ for nobody", b"/ for jane"] * 2
+    results = {path: [viewer.get(path).headers["x-cache"].split()[0] for ask in range(2)] for path in ("/wp-admin/", "/wp-content/x.css")}
+    assert results == {"/wp-admin/": ["Miss", "Miss"], "/wp-content/x.css": ["Miss", "Hit"]}
+
+
 # ---- Bad input ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("EDGE-08", "W-13", "W-14")
 def test_options_that_can_not_be_meant_are_refused_before_anything_is_asked(edge: Edge) -> None:
     functions = edge.options["default_behavior"]["functions"]
     first, arn = functions[0], functions[0]["arn"]

@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.bbws.platform.plugins.filter.edge import edge_unfit
 from ansible_collections.bbws.platform.plugins.module_utils.edge_config import differences, listed, masked, merged
+from ansible_collections.bbws.platform.plugins.module_utils.edge_facts import unfit
 from ansible_collections.bbws.platform.plugins.module_utils.edge_plan import covers
 from ansible_collections.bbws.platform.plugins.module_utils.site_release import IMMUTABLE, PAGE, REVALIDATED, cache_control
 
@@ -100,3 +102,36 @@ def test_only_a_name_with_a_fingerprint_is_kept_for_good(path: str, wanted: str)
 
 def test_a_rule_of_the_inventory_goes_before() -> None:
     assert cache_control("feed/news.xml", [{"pattern": "feed/*", "cache_control": "max-age=60"}]) == "max-age=60"
+
+
+FIT = {"Runtime": "nodejs22.x", "Timeout": 5, "MemorySize": 128, "CodeSize": 4711, "Architectures": ["x86_64"]}
+
+
+@pytest.mark.req("W-46")
+@pytest.mark.parametrize(
+    "given, event, sentence",
+    [
+        ({}, "viewer-request", None),
+        ({"Timeout": 30, "MemorySize": 1024, "CodeSize": 2_000_000}, "origin-request", None),
+        ({"Timeout": 6}, "viewer-request", "has Timeout 6 seconds, and a function at viewer-request may have 5"),
+        ({"Timeout": 31}, "origin-response", "has Timeout 31 seconds, and a function at origin-response may have 30"),
+        ({"MemorySize": 256}, "viewer-response", "has MemorySize 256 MB, and a function at viewer-response may have 128"),
+        ({"CodeSize": 1_048_577}, "viewer-request", "has CodeSize 1048577 bytes, and a function at viewer-request may have 1048576"),
+        ({"Architectures": ["arm64"]}, "origin-request", "is built for arm64, and functions at the edge run on x86_64 only"),
+        ({"Environment": {"Variables": {"STAGE": "sit"}}}, "origin-request", "has environment variables (STAGE), which functions"),
+        ({"Layers": [{"Arn": "x"}]}, "origin-request", "has layers, which functions at the edge can't have"),
+        ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "origin-request", "has a VPC, which functions at the edge can't have"),
+        ({"PackageType": "Image"}, "origin-request", "has a container image, which functions at the edge can't have"),
+        ({"Runtime": "java21"}, "origin-request", "runs on java21, and functions at the edge run on Node.js or Python"),
+        ({"Runtime": "nodejs20.x"}, "origin-request", "runs on nodejs20.x, which AWS doesn't support since 2026-04-30"),
+    ],
+)
+def test_what_a_function_at_the_edge_may_have_depends_on_its_event(given: dict[str, Any], event: str, sentence: str | None) -> None:
+    settings = {**FIT, **given}
+    told = edge_unfit({"redirects": settings.pop("CodeSize")}, settings, {"redirects": [event]}, "2026-11-23")
+    assert told == [] if sentence is None else told[0].startswith(f"redirects {sentence}")
+
+
+def test_a_runtime_is_taken_until_the_day_on_which_its_support_ends() -> None:
+    days = {day: unfit({**FIT, "Runtime": "nodejs20.x"}, ["viewer-request"], day) is None for day in ("2026-04-29", "2026-04-30")}
+    assert days == {"2026-04-29": True, "2026-04-30": False}
