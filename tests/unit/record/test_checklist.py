@@ -76,6 +76,7 @@ def test_the_checklist_of_a_promotion_is_what_its_record_says():
 
 #: What RB-003 §7.2 wants looked at before PROD, by the gate of PROD's policy that does.
 PROD_GATES = {
+    "approval": ("tech_lead and operations_lead", "both approved this plan, two persons, neither of whom started it"),
     "soak": ("verified at least 24 h ago", "verified 30 h ago"),
     "errors_24h": ("< 5", "0 Errors in 24 h (960 samples)"),
     "throttles_24h": ("== 0", "0 Throttles in 24 h (960 samples)"),
