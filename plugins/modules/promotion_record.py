@@ -26,7 +26,7 @@ options:
       - V(event) appends an event O(kind) with O(data), such as the verdicts of the gates, and may move the promotion on to O(status).
         An event with the same content is appended once. O(fence) is needed.
       - V(closed) ends the promotion with O(status) and frees the lock. O(fence) is needed.
-      - V(accepted) ends the soak of O(release), which was verified: it is refused while any of its components has stayed well for less than
+      - V(accepted) ends the soak of O(release), which was verified; it is refused while any of its components has stayed well for less than
         O(soak_hours), each counted from its own verification, or isn't served as verified any more. O(reason) is needed.
       - V(vetoed) forbids O(release); a promotion of it that is under way passes no fence any more.
     type: str
