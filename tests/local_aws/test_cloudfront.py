@@ -139,6 +139,7 @@ def put(aws: LocalAWS, name: str, body: bytes, kind: str, control: str) -> None:
     aws.client("s3", "sit").put_object(Bucket=BUCKET, Key=f"site/{name}", Body=body, ContentType=kind, CacheControl=control)
 
 
+@pytest.mark.req("EDGE-18")
 def test_the_cache_answers_until_its_time_is_over_or_an_invalidation_has_ended(aws: LocalAWS) -> None:
     viewer, ident = served(aws)
     heads = [viewer.get("/404.html", method="HEAD").headers["x-cache"] for ask in range(2)]  # as the documented `curl -I`
@@ -217,6 +218,7 @@ def balancer() -> Iterator[int]:
     server.server_close()
 
 
+@pytest.mark.req("EDGE-18")
 def test_a_load_balancer_is_asked_with_its_headers_and_what_it_fails_the_second_origin_answers(aws: LocalAWS, balancer: int) -> None:
     custom = {"HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only"}
     secret = {"Quantity": 1, "Items": [{"HeaderName": "X-Secret", "HeaderValue": "sesame"}]}

@@ -55,9 +55,9 @@ def buckets():
         client("s3").put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
 
 
-def run(name, module, check=False, **options):
+def run(what, module, check=False, **options):
     given = {option: value for option, value in options.items() if value is not None}
-    result = shell.run_in_worker(name, module, given, check, lambda told: None)
+    result = shell.run_in_worker(what, module, given, check, lambda told: None)
     assert "exception" not in result, result["exception"]
     assert not result.get("failed"), result["msg"]
     return result
