@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from . import access_point, iam_policy, isolation_roles
 from .aws import ec2_network, ecs, efs, elbv2, iam, s3, secretsmanager
 from .aws.account import together
+from .aws.calls import code_of
 from .isolation import Definition, Facts, Group, Member, Secret, Subnet, Volume
 from .reconcile import Refused
 from .tenant_observe import chunks, rule_of, together_all
@@ -139,10 +140,16 @@ class _Look:
         self.accounts = iam.get_account_authorization_details(self.clients["iam"])
 
     def bucket(self) -> None:
-        if self.want.bucket:
-            policy = s3.get_bucket_policy(self.clients["s3"], self.want.bucket)
-            if policy:
-                self.facts.bucket_policy = iam_policy.parse(f"the policy of bucket {self.want.bucket}", policy)
+        name = self.want.bucket
+        if name:
+            try:
+                policy = s3.get_bucket_policy(self.clients["s3"], name)
+            except Exception as error:
+                if code_of(error) != "NoSuchBucket":
+                    raise
+                self.facts.unseen.append(f"There is no bucket {name}, so nobody knows who may read its objects.")
+            else:
+                self.facts.bucket_policy = iam_policy.parse(f"the policy of bucket {name}", policy) if policy else ()
 
     # --- after the services are known ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from .isolation import ANYONE, Facts, Finding, Secret, shared
 
 SECRET_ACTIONS = ("GetSecretValue", "PutSecretValue", "UpdateSecret", "DeleteSecret", "PutResourcePolicy")
 OBJECT_ACTIONS = ("GetObject", "PutObject", "DeleteObject")
-MOUNT_ACTIONS = ("ClientMount", "ClientWrite", "ClientRootAccess")
+MOUNT_ACTIONS = ("ClientMount",)  # the others are of no use without it
 POINT_KEY = "elasticfilesystem:accesspointarn"
 #: What a task's mount is known to have. https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
 MOUNTED = {"elasticfilesystem:accessedviamounttarget": "true", "aws:securetransport": "true"}

@@ -62,7 +62,7 @@ def server(*tenants: str) -> dict[str, Any]:
         "accounts": [{"user": f"tenant_{tenant}_user", "host": "10.20.%", "tls": "ANY"} for tenant in tenants],
         "privileges": [
             {
-                "grantee": f"'tenant_{tenant}_user'@'10.20.%'", "scope": "schema", "object": rf"tenant\_{tenant}\_db",
+                "grantee": f"'tenant_{tenant}_user'@'10.20.%'", "scope": "schema", "object": f"tenant_{tenant}_db".replace("_", r"\_"),
                 "privilege": privilege, "grantable": False,
             }
             for tenant in tenants
