@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from typing import Any
 
 from local_aws.accounts import ACCOUNTS, REGION
@@ -88,10 +90,8 @@ def confine(client: Any, env: str, tenant: str, task_role: str, execution_role: 
     trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
     for arn, statements in rights.items():
         name = arn.rpartition("/")[2]
-        try:
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
-        except iam.exceptions.EntityAlreadyExistsException:
-            pass
         iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
     plain = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     efs.put_file_system_policy(

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 #: What is known about a request, by lower-case condition key; None: known to be absent. A key that isn't there is not known.
-Context = t.Mapping[str, t.Optional[str]]
+Context = t.Mapping[str, str | None]
 
 _VARIABLE = re.compile(r"\$\{([^},]+)[^}]*\}")
 

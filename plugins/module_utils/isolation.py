@@ -19,7 +19,7 @@ ANYONE = "anyone"
 
 @dataclass(frozen=True)
 class Finding:
-    """``source`` can reach what belongs to each of ``targets``; ``path`` is the sentence, ``evidence`` the ids in it, ``mend`` the way out."""
+    """``source`` can reach what is of each of ``targets``; ``path`` is the sentence, ``evidence`` the ids in it, ``mend`` the way out."""
 
     kind: str
     source: str

@@ -37,7 +37,7 @@ def _mount(facts: Facts, tenant: str, volume: Volume, points: dict[str, Point], 
     whose = points[volume.access_point].tags.get("Tenant") if volume.access_point in points else None
     if whose and whose != tenant:
         path = f"{tenant} mounts {whose}'s access point {volume.access_point} as {volume.name}."
-        yield Finding("foreign_access_point", tenant, (whose,), path, (volume.access_point,), f"Deploy {tenant} with its own access point.")
+        yield Finding("foreign_access_point", tenant, (whose,), path, (volume.access_point,), f"Deploy {tenant} with its own.")
     if not volume.access_point:
         under = {owner[point.id] for point in facts.points.get(volume.file_system, ()) if _inside(point.path, volume.root)}
         others = tuple(sorted(under - {tenant})) or (ANYONE,)
@@ -70,7 +70,9 @@ def _points(points: t.Sequence[Point], owner: dict[str, str]) -> t.Iterator[Find
         others = tuple(sorted({owner[one.id] for one in several} - {owner[above.id]}))
         if others:
             ids = (above.id, *(one.id for one in several))
-            path = f"{owner[above.id]}'s access point {above.id} ({above.path}) holds the folders of {', '.join(others)} ({', '.join(ids[1:])})."
+            path = (
+                f"{owner[above.id]}'s access point {above.id} ({above.path}) holds folders of {', '.join(others)} ({', '.join(ids[1:])})."
+            )
             yield Finding("shared_path", owner[above.id], others, path, ids, OWN_POINT)
     for uid, several in by_uid.items():
         tenants = sorted({owner[one.id] for one in several})

@@ -121,7 +121,7 @@ def unseen(facts: Facts) -> t.Iterator[str]:
     for rule in facts.rules:
         if not rule["IsEgress"] and rule["GroupId"] in owners and rule.get("PrefixListId"):
             whose = ", ".join(sorted(owners[rule["GroupId"]]))
-            yield f"Rule {rule['SecurityGroupRuleId']} lets prefix list {rule['PrefixListId']} reach {whose}: what is in the list wasn't seen."
+            yield f"Rule {rule['SecurityGroupRuleId']} lets prefix list {rule['PrefixListId']} reach {whose}: its content wasn't seen."
 
 
 @functools.lru_cache(maxsize=5000)

@@ -74,7 +74,9 @@ class _Look:
                 tuple(one["serviceArn"] for one in several),
                 frozenset(group for one in networks for group in one.get("securityGroups") or []),
                 frozenset(subnet for one in networks for subnet in one.get("subnets") or []),
-                frozenset(each["targetGroupArn"] for one in several for each in one.get("loadBalancers") or [] if each.get("targetGroupArn")),
+                frozenset(
+                    each["targetGroupArn"] for one in several for each in one.get("loadBalancers") or [] if each.get("targetGroupArn")
+                ),
                 public=any(one.get("assignPublicIp") == "ENABLED" for one in networks),
             )
 
@@ -186,9 +188,7 @@ class _Look:
         facts = self.facts
         facts.roles = self.found_roles(set(isolation_roles.uses(facts)))
         tenants = {one for one in facts.members} | set(facts.expected)
-        mentioned = {
-            isolation_roles.arn_of(value) for one in facts.members.values() for each in one.definitions for value in each.secrets
-        }
+        mentioned = {isolation_roles.arn_of(value) for one in facts.members.values() for each in one.definitions for value in each.secrets}
         facts.secrets = {arn: one for arn, one in facts.secrets.items() if arn in mentioned or one.tenant in tenants}
         return [lambda secret=secret: self.policy(secret) for secret in isolation_roles.unread(facts)]
 
@@ -266,7 +266,9 @@ def definition_of(found: t.Mapping[str, t.Any]) -> Definition:
             )
             for name, one in systems
         ),
-        tuple(sorted({one["valueFrom"] for each in containers for one in each.get("secrets") or [] if ":secretsmanager:" in one["valueFrom"]})),
+        tuple(
+            sorted({one["valueFrom"] for each in containers for one in each.get("secrets") or [] if ":secretsmanager:" in one["valueFrom"]})
+        ),
         tuple(sorted({(each.get("logConfiguration") or {}).get("options", {}).get("awslogs-group") or "" for each in containers} - {""})),
         (prefixes or [""])[0] if uses_redis else None,
         tuple(environment[name] for name in DATABASE) if all(name in environment for name in DATABASE) else None,  # type: ignore[arg-type]

@@ -39,7 +39,9 @@ CHECKS: dict[str, tuple[t.Any, tuple[str, ...]]] = {
 
 def findings(facts: Facts) -> list[Finding]:
     """All leaks, those that name the fewest others first within a check."""
-    return [one for part, _kinds in CHECKS.values() for one in sorted(part.findings(facts), key=lambda one: (one.kind, one.source, one.targets))]
+    return [
+        one for part, _kinds in CHECKS.values() for one in sorted(part.findings(facts), key=lambda one: (one.kind, one.source, one.targets))
+    ]
 
 
 def unseen(facts: Facts) -> list[str]:

@@ -86,7 +86,14 @@ def _secrets(facts: Facts) -> t.Iterator[Finding]:
         for one in secret.policy or ():
             if owner and one.allows and "*" in (one.principals or ()) and not one.conditions:
                 path = f"The policy of {owner}'s secret {secret.name} lets everybody in ({one.of})."
-                yield Finding("open_secret", ANYONE, (owner,), path, (secret.arn,), f"aws secretsmanager delete-resource-policy --secret-id {secret.name}")
+                yield Finding(
+                    "open_secret",
+                    ANYONE,
+                    (owner,),
+                    path,
+                    (secret.arn,),
+                    f"aws secretsmanager delete-resource-policy --secret-id {secret.name}",
+                )
 
 
 def _targets(facts: Facts) -> t.Iterator[Target]:

@@ -59,7 +59,7 @@ def _overlapping(found: list[tuple[str, str, dict[str, t.Any]]]) -> t.Iterator[F
 def _same_host(host: str, what: str, first: tuple[str, t.Any], others: t.Sequence[tuple[str, t.Any]]) -> Finding:
     tenants = tuple(sorted({tenant for tenant, _rule in others if tenant != first[0]}))
     arns = (first[1]["arn"], *(rule["arn"] for _tenant, rule in others))
-    path = f"{first[0]} has {host} in a rule of its own, and {', '.join(tenants)} {what} too, so the rules' order decides whose visitors they are."
+    path = f"{first[0]} has {host} in a rule of its own, and {', '.join(tenants)} {what} too, so the rules' order decides who has visitors."
     return Finding("host_overlap", first[0], tenants, path, arns, f"Take {host} out of the rule of all but its owner.")
 
 

@@ -14,9 +14,9 @@ description:
     secret, files or objects, shared roles, secrets, target groups and log groups, overlapping hosts and Redis prefixes, and what
     database accounts may do.
   - Each finding names the tenant that can reach another one, the path with the ids of its rules, ARNs or grants, and what closes it.
-  - What wasn't seen makes the verdict C(inconclusive), never C(isolated). A condition of a policy on something that isn't known counts as
-    met where it allows and as not met where it denies, so that a doubt is told as a leak.
-  - It looks at services, not at tasks that somebody starts by hand; network access lists, gateway endpoints and host names of other accounts
+  - What wasn't seen makes the verdict C(inconclusive), never C(isolated). A condition of a policy on something that isn't known counts
+    as met where it allows and as not met where it denies, so that a doubt is told as a leak.
+  - It looks at services, not at tasks that somebody starts by hand; network access lists, gateway endpoints and other accounts
     aren't looked at. It changes nothing.
 author:
   - BBWS Platform Team (@BigBeardWebSolutions)

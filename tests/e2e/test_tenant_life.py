@@ -180,7 +180,7 @@ def test_nobody_logs_in_without_tls_or_with_another_ones_password(life, onboarde
             life.database.connect(user, password, **tls)
 
 
-@pytest.mark.req("TEN-06", "SEC-11", "VAL-I02", "TEN-10")
+@pytest.mark.req("TEN-06", "TEN-10")
 def test_the_report_proves_isolation_or_names_what_was_opened_by_hand(life, onboarded):
     life.client("s3").create_bucket(Bucket="bbws-tenant-assets-sit", CreateBucketConfiguration={"LocationConstraint": REGION})
     for tenant in TENANTS:

@@ -34,7 +34,9 @@ def describe_vpc_peering_connections(client: t.Any) -> list[dict[str, t.Any]]:
     """The active ones."""
     filters = [{"Name": "status-code", "Values": ["active"]}]
     pages = client.get_paginator("describe_vpc_peering_connections").paginate(Filters=filters, PaginationConfig=PAGE)
-    found = [one for page in pages for one in whole(page, ("VpcPeeringConnections",), "DescribeVpcPeeringConnections")["VpcPeeringConnections"]]
+    found = [
+        one for page in pages for one in whole(page, ("VpcPeeringConnections",), "DescribeVpcPeeringConnections")["VpcPeeringConnections"]
+    ]
     return [one for one in found if one.get("Status", {}).get("Code") == "active"]
 
 

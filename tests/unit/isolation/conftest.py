@@ -82,7 +82,9 @@ def clean(*tenants: str) -> Facts:
     ]  # fmt: skip
     facts.subnets = {f"subnet-{zone}": Subnet(f"subnet-{zone}", "vpc-1", (f"10.20.{number}.0/24",)) for number, zone in enumerate("ab")}
     facts.points = {FILES: []}
-    facts.file_systems = {FILES: policy({"Effect": "Deny", "Action": "*", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}})}
+    facts.file_systems = {
+        FILES: policy({"Effect": "Deny", "Action": "*", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}})
+    }
     for number, tenant in enumerate(names):
         group = f"sg-{tenant}"
         target = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/{tenant}-sit-tg/1"
