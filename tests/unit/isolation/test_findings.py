@@ -14,7 +14,7 @@ from ansible_collections.bbws.platform.plugins.module_utils.iam_policy import Ro
 from ansible_collections.bbws.platform.plugins.module_utils.isolation import ANYONE, Facts, Group, Subnet
 from ansible_collections.bbws.platform.plugins.module_utils.isolation_report import CHECKS, findings, report, unseen
 
-from tests.unit.isolation.conftest import BUCKET, FILE_SYSTEM, FILES, POINT, clean, definition, policy, role_arn, rule, secret_arn
+from tests.unit.isolation.conftest import BUCKET, FILE_SYSTEM, FILES, POINT, clean, definition, policy, role_arn, rule, secret_arn, server
 
 GROUP_OF_BEN = "arn:aws:elasticloadbalancing:af-south-1:815856636111:targetgroup/ben-sit-tg/1"
 
@@ -85,11 +85,6 @@ def grant(scope: str, thing: str, privilege: str = "SELECT", **more: Any) -> Cal
         facts.databases[0]["privileges"].append(row | more)
 
     return seed
-
-
-def unescaped(facts: Facts) -> None:
-    """As GRANT ... ON tenant_a_b_db.* without a backslash, beside a tenant of that name."""
-    facts.members["a_b"] = replace(facts.members["anna"], id="a_b")
 
 
 def peered(facts: Facts) -> None:
@@ -227,6 +222,44 @@ def test_a_seeded_leak_is_found_with_both_tenants_its_path_and_its_mend(leak):
     assert all(one.path and one.mend and one.evidence for one in found)
     told = report(facts)
     assert told["verdict"] == "leaks" and any(kind in line for line in told["lines"])
+
+
+@pytest.mark.req("TEN-10")
+def test_an_underscore_beside_a_tenant_whose_name_it_matches_opens_that_ones_database():
+    facts = clean("a-b", "axb")
+    facts.databases = [server("a_b", "axb")]
+    facts.members["a-b"] = replace(
+        facts.members["a-b"], definitions=(replace(definition("a-b"), database=("db", "tenant_a_b_db", "tenant_a_b_user")),)
+    )
+    assert findings(facts) == []
+    facts.databases[0]["privileges"].append(
+        {"grantee": "'tenant_a_b_user'@'10.20.%'", "scope": "schema", "object": "tenant_a_b_db", "privilege": "SELECT", "grantable": False}
+    )
+    assert [(one.kind, one.source, one.targets) for one in findings(facts)] == [("grant_on_others", "a-b", ("axb",))]
+
+
+@pytest.mark.req("TEN-06")
+def test_an_unknown_condition_counts_as_met_where_it_allows_and_not_where_it_denies():
+    condition = {"Condition": {"IpAddress": {"aws:SourceIp": "10.20.0.0/16"}}}
+    facts = clean()
+    granted("ben", {"Action": "secretsmanager:*", **condition})(facts)
+    assert {one.kind for one in findings(facts)} == {"role_secret"}
+    granted("ben", {"Effect": "Deny", "Action": "*", **condition})(facts)
+    assert {one.kind for one in findings(facts)} == {"role_secret"}
+
+
+@pytest.mark.req("TEN-06")
+def test_tags_of_a_role_and_its_boundary_limit_what_it_may():
+    facts = clean()
+    own = {"Action": "secretsmanager:*", "Resource": "arn:aws:secretsmanager:*:*:secret:bbws/sit/${aws:PrincipalTag/Tenant}/*"}
+    role = facts.roles[role_arn("ben")]
+    facts.roles[role.arn] = replace(role, statements=(*role.statements, *policy(own)), tags={"Tenant": "ben"})
+    assert findings(facts) == []
+    facts.roles[role.arn] = replace(role, statements=(*role.statements, *policy(own)), tags={"Tenant": "*"})
+    assert {one.kind for one in findings(facts)} == {"role_secret"}
+    limit = policy({"Action": "s3:*"}, {"Action": "elasticfilesystem:*"})
+    facts.roles[role.arn] = replace(role, statements=(*role.statements, *policy({"Action": "secretsmanager:*"})), boundary=limit)
+    assert findings(facts) == []
 
 
 def test_every_kind_of_leak_is_seeded():
