@@ -27,7 +27,8 @@ demo-gates: setup ## Show the gates to SIT closed, open and not known, and an ap
 demo-dr: setup ## Show global database, switchover, failover with a dead primary region and failback, and check each
 	@$(BIN)/python -m scripts.demo_dr $(ARGS)
 
-demo-tenant: setup ## Bring a tenant up, find and repair drift, roll a bad image back, and check it
+demo-tenant: setup ## A tenant's life with a real MariaDB: onboard, repair, rotate, bad image, isolation, offboard; and check each
+	@sh scripts/mariadb.sh
 	@$(BIN)/python -m scripts.demo_tenant $(ARGS)
 
 demo-edge: setup ## Promote the portal, open it in Chromium through a local edge, take a bad release back, and check each

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import lambda_rollback, lambda_services, tenants
+from bench import lambda_rollback, lambda_services, tenant_life, tenants
 
-BENCHES = {"lambda": lambda_services.main, "rollback": lambda_rollback.main, "tenants": tenants.main}
+BENCHES = {"lambda": lambda_services.main, "rollback": lambda_rollback.main, "tenants": tenants.main, "tenant-life": tenant_life.main}
 
 
 def main(names: list[str]) -> int:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from typing import Any
 
 from local_aws.accounts import ACCOUNTS, REGION
@@ -59,6 +61,42 @@ def platform(client: Any, env: str) -> dict[str, str | list[str]]:
         "cluster": f"bbws-cluster-{env}", "vpc_id": vpc, "subnets": subnets, "load_balancer_arn": arn, "listener_arn": listener,
         "load_balancer_security_group": group, "file_system_id": files, "kms_key_id": key,
     }  # fmt: skip
+
+
+def confine(client: Any, env: str, tenant: str, task_role: str, execution_role: str) -> None:
+    """Make a tenant's roles, if they aren't there, with rights to its own secret, access point and objects and to nothing of others.
+
+    The file system gets a policy, without which everybody who reaches it could mount its root. The access point must be there already.
+    """
+    account, efs, iam = ACCOUNTS[env], client("efs"), client("iam")
+    system = efs.describe_file_systems()["FileSystems"][0]
+    pages = efs.get_paginator("describe_access_points").paginate(FileSystemId=system["FileSystemId"])
+    points = [one for page in pages for one in page["AccessPoints"]]
+    own = next(one for one in points if {"Key": "Tenant", "Value": tenant} in one["Tags"])
+    secret = f"arn:aws:secretsmanager:{REGION}:{account}:secret:bbws/{env}/{tenant}/*"
+    keep_out = {"Effect": "Deny", "Action": "secretsmanager:*", "NotResource": secret}
+    rights: dict[str, list[dict[str, Any]]] = {
+        task_role: [
+            {
+                "Effect": "Allow", "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+                "Resource": system["FileSystemArn"],
+                "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": own["AccessPointArn"]}},
+            },
+            {"Effect": "Allow", "Action": "s3:*Object", "Resource": f"arn:aws:s3:::bbws-tenant-assets-{env}/{tenant}/*"},
+            keep_out,
+        ],
+        execution_role: [{"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secret}, keep_out],
+    }  # fmt: skip
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    for arn, statements in rights.items():
+        name = arn.rpartition("/")[2]
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    plain = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    efs.put_file_system_policy(
+        FileSystemId=system["FileSystemId"], Policy=json.dumps({"Version": "2012-10-17", "Statement": [{**plain, "Resource": "*"}]})
+    )
 
 
 @seed(

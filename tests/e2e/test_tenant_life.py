@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from local_aws import LocalAWS
-from local_aws.seeds_tenants import NEWER, image
+from local_aws.accounts import ACCOUNTS, REGION
+from local_aws.seeds_tenants import NEWER, confine, image
 from tests.e2e import mariadb
 from tests.e2e.conftest import Run, run
 from tests.e2e.database_attacks import READ, TELL_NOTHING, WRITE
@@ -177,6 +178,30 @@ def test_nobody_logs_in_without_tls_or_with_another_ones_password(life, onboarde
     ):
         with pytest.raises(pymysql.err.OperationalError):
             life.database.connect(user, password, **tls)
+
+
+@pytest.mark.req("TEN-06", "TEN-10")
+def test_the_report_proves_isolation_or_names_what_was_opened_by_hand(life, onboarded):
+    life.client("s3").create_bucket(Bucket="bbws-tenant-assets-sit", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for tenant in TENANTS:
+        roles = [f"arn:aws:iam::{ACCOUNTS['sit']}:role/{tenant}-sit-{kind}" for kind in ("task", "execution")]
+        confine(life.client, "sit", tenant, *roles)
+    file = life.folder / "isolation.json"
+    proven = life.play("isolation", *life.limit, "-e", f"isolation_report={file}")
+    assert proven.code == 0 and proven.writes == [], proven.output
+    assert "2 tenants were looked at. They are isolated from each other." in proven.output
+    life.database.ask("GRANT SELECT ON tenant_tenant_001_db.* TO tenant_tenant_001_user@'127.0.0.%'")  # matches tenant_tenantx001_db too
+    life.database.ask("CREATE USER ''@'10.1.%'")
+    told = life.play("isolation", *life.limit, "-e", f"isolation_report={file}")
+    life.database.ask("REVOKE SELECT ON tenant_tenant_001_db.* FROM tenant_tenant_001_user@'127.0.0.%'")
+    life.database.ask("DROP USER ''@'10.1.%'")
+    assert told.code == 2 and "DescribeTaskDefinition" not in [call["operation"] for call in told.journal]
+    found = json.loads(file.read_text())
+    assert found["verdict"] == "leaks"
+    assert [(one["kind"], one["from"], one["to"]) for one in found["findings"]] == [
+        ("anonymous_user", "anyone", list(TENANTS)),
+        ("grant_on_others", "tenant-001", ["tenantx001"]),
+    ]
 
 
 @pytest.mark.req("TEN-11", "W-08", "TEN-10")

@@ -25,6 +25,13 @@ def describe_services(client: t.Any, cluster: str, names: t.Sequence[str]) -> li
     return [whole(one, ("serviceName", "status", "deployments"), "DescribeServices") for one in answer["services"]]
 
 
+@read("list the services of cluster {cluster}", missing=("ClusterNotFoundException",))
+def list_services(client: t.Any, cluster: str) -> list[str] | None:
+    """All their ARNs, a hundred a page; None when there is no such cluster."""
+    pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
+    return [arn for page in pages for arn in whole(page, ("serviceArns",), "ListServices")["serviceArns"]]
+
+
 @read("read task definition {name}", missing=("ClientException",))
 def describe_task_definition(client: t.Any, name: str) -> dict[str, t.Any] | None:
     """With its tags as a dict; of a family alone the newest ACTIVE revision, None when there is none."""

@@ -52,3 +52,9 @@ def delete_access_point(client: t.Any, access_point: str) -> None:
 @write("tag access point {access_point}")
 def tag_resource(client: t.Any, access_point: str, tags: dict[str, str]) -> None:
     client.tag_resource(ResourceId=access_point, Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())])
+
+
+@read("read the policy of file system {file_system}", missing=("PolicyNotFound",))
+def describe_file_system_policy(client: t.Any, file_system: str) -> str | None:
+    """None: there is no policy, and so no limit."""
+    return whole(client.describe_file_system_policy(FileSystemId=file_system), ("Policy",), "DescribeFileSystemPolicy")["Policy"]

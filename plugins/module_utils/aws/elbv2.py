@@ -18,6 +18,12 @@ def describe_load_balancers(client: t.Any, name: str) -> list[dict[str, t.Any]] 
     return whole(client.describe_load_balancers(Names=[name]), ("LoadBalancers",), "DescribeLoadBalancers")["LoadBalancers"]
 
 
+@read("read load balancers", missing=("LoadBalancerNotFound",))
+def describe_load_balancers_by_arn(client: t.Any, arns: t.Sequence[str]) -> list[dict[str, t.Any]] | None:
+    """Of at most twenty ARNs; None when one of them is gone."""
+    return whole(client.describe_load_balancers(LoadBalancerArns=list(arns)), ("LoadBalancers",), "DescribeLoadBalancers")["LoadBalancers"]
+
+
 @read("read the listeners of {balancer}", missing=("LoadBalancerNotFound",))
 def describe_listeners(client: t.Any, balancer: str) -> list[dict[str, t.Any]] | None:
     pages = client.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer)

@@ -9,6 +9,7 @@ import typing as t
 from .calls import read, whole, write
 
 NOT_FOUND = ("NoSuchEntity", "NoSuchEntityException")
+KINDS = ["Role", "LocalManagedPolicy", "AWSManagedPolicy"]
 NEEDED = ("RoleName", "Arn", "AssumeRolePolicyDocument")
 
 
@@ -24,6 +25,22 @@ def list_roles_with_policies(client: t.Any) -> list[dict[str, t.Any]]:
         for page in pages
         for one in whole(page, ("RoleDetailList",), "GetAccountAuthorizationDetails")["RoleDetailList"]
     ]
+
+
+@read("read the roles and their policies")
+def get_account_authorization_details(client: t.Any) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
+    """All roles with their own policies, and the managed policies; a thousand a page.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
+    """
+    roles: list[dict[str, t.Any]] = []
+    policies: list[dict[str, t.Any]] = []
+    pages = client.get_paginator("get_account_authorization_details").paginate(Filter=KINDS, PaginationConfig={"PageSize": 1000})
+    for page in pages:
+        whole(page, ("RoleDetailList", "Policies"), "GetAccountAuthorizationDetails")
+        roles += page["RoleDetailList"]
+        policies += page["Policies"]
+    return roles, policies
 
 
 @write("create role {name}")

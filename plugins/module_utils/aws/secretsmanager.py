@@ -54,3 +54,9 @@ def update_secret(client: t.Any, name: str, settings: dict[str, t.Any]) -> None:
 @write("tag secret {name}")
 def tag_resource(client: t.Any, name: str, tags: t.Mapping[str, str]) -> None:
     client.tag_resource(SecretId=name, Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())])
+
+
+@read("read the policy of secret {name}")
+def get_resource_policy(client: t.Any, name: str) -> str | None:
+    """Of a secret that is there; None when it has no policy."""
+    return whole(client.get_resource_policy(SecretId=name), ("ARN",), "GetResourcePolicy").get("ResourcePolicy")
