@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 #: What is known about a request, by lower-case condition key; None: known to be absent. A key that isn't there is not known.
-Context = t.Mapping[str, str | None]
+Context = t.Mapping[str, t.Any]
 
 _VARIABLE = re.compile(r"\$\{([^},]+)[^}]*\}")
 
@@ -91,21 +91,6 @@ def _same(pattern: str, value: str) -> bool:
     return pattern == value
 
 
-_OPERATORS: dict[str, t.Callable[[str, str], bool]] = {
-    "null": _same,
-    "stringequals": _same,
-    "stringnotequals": _same,
-    "stringequalsignorecase": lambda pattern, value: pattern.lower() == value.lower(),
-    "stringlike": lambda pattern, value: alike(pattern, value),
-    "stringnotlike": lambda pattern, value: alike(pattern, value),
-    "arnequals": lambda pattern, value: alike(pattern, value),
-    "arnnotequals": lambda pattern, value: alike(pattern, value),
-    "arnlike": lambda pattern, value: alike(pattern, value),
-    "arnnotlike": lambda pattern, value: alike(pattern, value),
-    "bool": lambda pattern, value: pattern.lower() == value.lower(),
-}
-
-
 @functools.lru_cache(maxsize=20000)
 def _pattern(pattern: str, folded: bool) -> re.Pattern[str]:
     text = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
@@ -117,6 +102,21 @@ def alike(pattern: str, value: str, folded: bool = False) -> bool:
     if "*" not in pattern and "?" not in pattern:
         return pattern.lower() == value.lower() if folded else pattern == value
     return _pattern(pattern, folded).fullmatch(value) is not None
+
+
+_OPERATORS: dict[str, t.Callable[[str, str], bool]] = {
+    "null": _same,
+    "stringequals": _same,
+    "stringnotequals": _same,
+    "stringequalsignorecase": lambda pattern, value: pattern.lower() == value.lower(),
+    "stringlike": alike,
+    "stringnotlike": alike,
+    "arnequals": alike,
+    "arnnotequals": alike,
+    "arnlike": alike,
+    "arnnotlike": alike,
+    "bool": lambda pattern, value: pattern.lower() == value.lower(),
+}
 
 
 def parse(name: str, document: t.Any) -> tuple[Statement, ...]:

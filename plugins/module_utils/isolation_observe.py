@@ -187,7 +187,7 @@ class _Look:
         """Of the secrets that tenants have and that another tenant's role isn't denied."""
         facts = self.facts
         facts.roles = self.found_roles(set(isolation_roles.uses(facts)))
-        tenants = {one for one in facts.members} | set(facts.expected)
+        tenants = set(facts.members) | set(facts.expected)
         mentioned = {isolation_roles.arn_of(value) for one in facts.members.values() for each in one.definitions for value in each.secrets}
         facts.secrets = {arn: one for arn, one in facts.secrets.items() if arn in mentioned or one.tenant in tenants}
         return [lambda secret=secret: self.policy(secret) for secret in isolation_roles.unread(facts)]
