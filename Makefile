@@ -65,7 +65,7 @@ fault: setup ## Tests under injected faults, a quick selection
 faults: setup ## Tests under injected faults, the full matrices
 	@$(BIN)/pytest -q tests/fault --full-matrix $(ARGS)
 
-ministack: setup ## The database's module on ministack, an emulator that nobody here wrote; fetched from PyPI once
+ministack: setup ## The modules of database, edge and site on ministack, an emulator that nobody here wrote; fetched from PyPI once
 	@$(BIN)/python -m scripts.ministack $(ARGS)
 
 e2e: setup ## The production commands as a user and as AWX run them
