@@ -192,9 +192,9 @@ def shared_clients() -> Any:
     return client
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """As `lab`, for all files of this folder: a server takes longer to start than most tests to run."""
+    """As `lab`, for a whole file of tests."""
     with LocalAWS("tenant-platform", metrics_delay=0) as aws, pytest.MonkeyPatch.context() as patch:
         for name in accounts.UNSET:
             patch.delenv(name, raising=False)
