@@ -124,9 +124,9 @@ def test_a_write_whose_answer_is_lost_is_not_made_twice(one, there, tally, cases
 
 
 @pytest.mark.matrix("R4")
-@pytest.mark.parametrize("kind", LOST)
+@pytest.mark.parametrize("kind", [*LOST, "throttle"])
 def test_a_lost_registration_makes_one_revision(kind, there):
-    """Peer: the SDK's own retry of RegisterTaskDefinition makes two."""
+    """Peer: the SDK's own retry of RegisterTaskDefinition makes two. A throttled one was not made, and is asked for again."""
     here = there(CREATE)
     with here.faults({"operation": "ecs:RegisterTaskDefinition", "times": 1, "do": kind}):
         assert here.run().kind == "changed"

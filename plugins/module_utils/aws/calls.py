@@ -21,6 +21,8 @@ from ..reconcile import Uncertain
 
 #: Looks at an answer that came back incomplete before giving up: truncated JSON with HTTP 200 parses as an empty success.
 LOOKS = 4
+#: Asked too fast; the SDK repeats such a call by itself, unless it must not repeat any.
+THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException"}
 #: Guards that didn't hold, and things that are there already or still being changed: only a look tells why.
 MOVED = {
     "PreconditionFailedException",

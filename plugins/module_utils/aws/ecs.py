@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ..reconcile import Uncertain
-from .calls import read, whole, write
+from .calls import THROTTLED, read, whole, write
 
 #: That many services one DescribeServices takes.
 BATCH = 10
@@ -51,7 +51,7 @@ def describe_tasks(client: t.Any, cluster: str, tasks: t.Sequence[str]) -> list[
     return whole(client.describe_tasks(cluster=cluster, tasks=list(tasks)[:100]), ("tasks",), "DescribeTasks")["tasks"]
 
 
-@write("register a revision of {family}")
+@write("register a revision of {family}", doubtful=THROTTLED)
 def register_task_definition(client: t.Any, family: str, settings: dict[str, t.Any]) -> dict[str, t.Any]:
     """``client`` must not repeat it: AWS has no token for it, and each call is another revision."""
     answer = whole(client.register_task_definition(family=family, **settings), ("taskDefinition",), "RegisterTaskDefinition")
@@ -75,7 +75,7 @@ def create_service(client: t.Any, cluster: str, service: str, token: str, settin
     return whole(whole(answer, ("service",), "CreateService")["service"], ("deployments",), "CreateService")
 
 
-@write("update service {service}")
+@write("update service {service}", doubtful=THROTTLED)
 def update_service(client: t.Any, cluster: str, service: str, settings: dict[str, t.Any]) -> dict[str, t.Any]:
     """The same settings again start no further deployment, unless ``forceNewDeployment`` is among them."""
     answer = whole(client.update_service(cluster=cluster, service=service, **settings), ("service",), "UpdateService")

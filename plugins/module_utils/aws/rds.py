@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .calls import read, whole, write
+from .calls import THROTTLED, read, whole, write
 
 #: What is there already, or is just being changed.
 MOVED = {
@@ -24,7 +24,7 @@ MOVED = {
     "InvalidGlobalClusterStateFault",
 }
 #: Of calls that the SDK must not repeat: asked too fast, so ask again after a look.
-ASKED_ONCE = {*MOVED, "Throttling", "ThrottlingException", "RequestLimitExceeded"}
+ASKED_ONCE = MOVED | THROTTLED
 
 
 @read("read global cluster {name}", missing=("GlobalClusterNotFoundFault",))
