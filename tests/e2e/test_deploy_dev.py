@@ -23,14 +23,18 @@ TENANT, HANDLER = "tenant_instance_management", "ecs_event_handler"
 FUNCTION = "bbws-tenant-instance-management-dev"
 REPOSITORIES = {TENANT: "2_bbws_tenants_instances_lambda", HANDLER: "2_bbws_tenants_event_handler"}
 UNIT = """
+import http.server
+import json
 import pathlib
 import sys
+import threading
 
 import pytest
 import yaml
 
 sys.path.insert(0, "src")
 import app  # noqa: E402
+import web  # noqa: E402
 
 EVENTS = yaml.safe_load(pathlib.Path("tests/smoke.yml").read_text())
 
@@ -38,6 +42,27 @@ EVENTS = yaml.safe_load(pathlib.Path("tests/smoke.yml").read_text())
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["name"])
 def test_smoke(event):
     assert app.handler(event["payload"], None)["statusCode"] == event["expected_status"]
+
+
+class Lambda(http.server.BaseHTTPRequestHandler):
+    got = None
+
+    def do_POST(self):
+        Lambda.got = self.path, self.headers["x-amz-invocation-type"], json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(202)
+        self.end_headers()
+
+
+def test_an_event_is_handed_to_another_service(monkeypatch):
+    with http.server.HTTPServer(("127.0.0.1", 0), Lambda) as server:
+        threading.Thread(target=server.handle_request).start()
+        values = {"ENVIRONMENT": "dev", "AWS_REGION": "af-south-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.setenv(name, "of-a-test")
+        web.send("{env}-worker", {"job": "none"})
+    assert Lambda.got == ("/2015-03-31/functions/dev-worker/invocations?Qualifier=latest-dev", "Event", {"job": "none"})
 """
 INTEGRATION = """
 import json
