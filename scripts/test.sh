@@ -7,7 +7,7 @@ export PATH="$PWD/.venv/bin:$PATH" ANSIBLE_CONFIG="$PWD/ansible.cfg" ANSIBLE_HOM
 export ANSIBLE_COLLECTIONS_PATH="$PWD/.ansible/collections"
 # Hundreds of processes are started here: without compiled files each would compile Ansible and botocore for itself (over 1 s of 6).
 unset PYTHONDONTWRITEBYTECODE
-[ $# -gt 0 ] || set -- +sanity lint docs unit -sanity +fault,molecule e2e -fault,molecule
+[ $# -gt 0 ] || set -- +sanity,fault lint docs unit -sanity,fault +molecule e2e -molecule
 
 run() {
   case $1 in
@@ -23,8 +23,12 @@ run() {
     unit) pytest -q -n 2 --dist loadfile tests/unit tests/local_aws ;;
     fault) pytest -q tests/fault ;;
     e2e) scripts/mariadb.sh && pytest -q -n 2 --dist loadgroup tests/e2e ;;
-    fault,molecule) run fault && run molecule ;;
     molecule) molecule test --all --no-command-borders ;;
+    *,*)
+      for part in $(echo "$1" | tr , ' '); do
+        run "$part" || return
+      done
+      ;;
     *) echo "No stage is called $1." >&2 && return 2 ;;
   esac
 }
