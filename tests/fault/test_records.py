@@ -322,6 +322,7 @@ def test_who_only_reads_writes_nothing_and_finds_the_same_again(scenario, world,
 
 
 @pytest.mark.matrix("R2 and R3 readers")
+@pytest.mark.full_matrix
 @readers(SHUT)
 def test_in_a_storm_a_reader_finds_what_is_there_or_says_that_it_does_not_know(scenario, world, tally, full, seed):
     here = world(scenario)

@@ -232,7 +232,7 @@ def test_a_rerun_that_sees_the_past_is_put_right_by_the_one_after_it(scenario, w
 
 
 @pytest.mark.matrix("R8 stack")
-@every(PROMOTE)
+@every()
 def test_of_two_runs_at_once_none_undoes_the_other(scenario, world, tally, full):
     here, row = world(scenario), tally(scenario, "two at once")
     reference = here.undisturbed()
