@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .aws import cloudwatch as api
+from .aws.account import together
 from .reconcile import Change, Refused
 
 MANAGED_BY = "bbws.platform"
@@ -39,8 +40,11 @@ class Desired:
 
 @dataclass(frozen=True)
 class Seen:
+    """``foreign``: alarms that aren't as declared and that somebody else made."""
+
     alarms: t.Mapping[str, Settings]
     body: t.Any = None
+    foreign: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -116,19 +120,27 @@ def _settings(one: t.Mapping[str, t.Any]) -> Settings:
 
 
 def observe(aws: t.Any, want: Desired) -> Seen:
-    """One request, one more for a dashboard."""
+    """One request, one more for a dashboard, and one for the tags of each alarm that isn't as declared."""
     client = aws.client("cloudwatch")
-    found = {one["AlarmName"]: normal(one) for one in api.describe_alarms(client, want.prefix) if "AlarmRule" not in one}
-    return Seen(found, api.get_dashboard(client, want.dashboard) if want.dashboard else None)
+    told = {one["AlarmName"]: one for one in api.describe_alarms(client, want.prefix) if "AlarmRule" not in one}
+    found = {name: normal(one) for name, one in told.items()}
+    doubtful = [name for name in found if name not in want.alarms or differs(found[name], want.alarms[name])]
+    tags = together(*[lambda arn=told[name]["AlarmArn"]: api.list_tags(client, arn) for name in doubtful]) if doubtful else []
+    foreign = frozenset(name for name, of in zip(doubtful, tags, strict=True) if (of or {}).get("ManagedBy") != MANAGED_BY)
+    return Seen(found, api.get_dashboard(client, want.dashboard) if want.dashboard else None, foreign)
+
+
+def differs(have: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> list[str]:
+    return sorted(key for key in {*wanted, *have} if have.get(key) != wanted.get(key))
 
 
 def normal(found: t.Mapping[str, t.Any]) -> Settings:
     """An alarm as DescribeAlarms tells it, in the form that is wanted."""
     members = (
         "AlarmDescription", "Namespace", "MetricName", "Statistic", "ExtendedStatistic", "Period", "EvaluationPeriods", "Threshold",
-        "ComparisonOperator", "ActionsEnabled",
+        "ComparisonOperator", "ActionsEnabled", "DatapointsToAlarm", "EvaluateLowSampleCountPercentile", "InsufficientDataActions", "Unit",
     )  # fmt: skip
-    made = {name: found[name] for name in members if found.get(name) is not None}
+    made = {name: found[name] for name in members if found.get(name) not in (None, [], "")}
     actions = {name: sorted(found.get(name) or []) for name in ("AlarmActions", "OKActions")}
     made |= {"TreatMissingData": found.get("TreatMissingData") or "missing", **actions}
     if found.get("Metrics"):
@@ -158,17 +170,19 @@ def _dimensions(metric: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def plan(want: Desired, seen: Seen) -> list[Change]:
-    """What watches comes before what only shows; an alarm that nobody declares goes last."""
+    """What watches comes before what only shows; an alarm of ours that nobody declares any more goes last."""
     moves: list[Change] = []
     for name, settings in want.alarms.items():
         have = seen.alarms.get(name)
-        wrong = {key for key in {*settings, *(have or {})} if have is None or have.get(key) != settings.get(key)}
+        wrong = differs(have or {}, settings)
+        if wrong and name in seen.foreign:
+            raise Refused(f"Alarm {name} is somebody else's, who made it without the tag ManagedBy={MANAGED_BY}: tag it so, or delete it.")
         if wrong:
-            before = None if have is None else {key: have.get(key) for key in sorted(wrong)}
-            moves.append(PutAlarm(f"alarm {name}", before, {key: settings.get(key) for key in sorted(wrong)}, name=name))
+            before = None if have is None else {key: have.get(key) for key in wrong}
+            moves.append(PutAlarm(f"alarm {name}", before, {key: settings.get(key) for key in wrong}, name=name))
     if want.dashboard and seen.body != want.body:
         moves.append(PutDashboard(f"dashboard {want.dashboard}", seen.body, want.body))
-    extra = tuple(sorted(name for name in seen.alarms if name not in want.alarms))
+    extra = tuple(sorted(name for name in seen.alarms if name not in want.alarms and name not in seen.foreign))
     if extra:
         moves.append(DeleteAlarms(f"other alarms that begin with {want.prefix}", list(extra), None, names=extra))
     return moves
@@ -219,4 +233,4 @@ def undone(aws: t.Any, want: Desired, seen: Seen) -> str:
 
 
 def result(aws: t.Any, want: Desired, seen: Seen) -> dict[str, t.Any]:
-    return {"alarms": sorted(seen.alarms)}
+    return {"alarms": sorted(set(seen.alarms) - seen.foreign), "foreign": sorted(seen.foreign)}

@@ -9,8 +9,11 @@ module: alarm_set
 short_description: Converge the alarms of one thing, and its dashboard
 version_added: 0.2.0
 description:
-  - Every alarm whose name begins with O(prefix) is one of O(alarms), and as declared there; others with that prefix are removed. All of
-    them are read by one request.
+  - Every alarm of ours whose name begins with O(prefix) is one of O(alarms), and as declared there; others of ours with that prefix are
+    removed. All of them are read by one request.
+  - Ours is what has the tag C(ManagedBy=bbws.platform). What somebody else made below O(prefix) is left alone and told as RV(foreign);
+    under a name of O(alarms) it is refused.
+  - A dashboard has no owner that could be read, so the one of that name is made as declared, whoever made it; check mode shows what goes.
   - Composite alarms are left alone.
 author:
   - BBWS Platform Team (@BigBeardWebSolutions)
@@ -94,7 +97,8 @@ attributes:
     description: A second run reports no change and makes no write call.
 notes:
   - >-
-    IAM actions: C(cloudwatch:DescribeAlarms), C(cloudwatch:PutMetricAlarm), C(cloudwatch:TagResource), C(cloudwatch:DeleteAlarms);
+    IAM actions: C(cloudwatch:DescribeAlarms), C(cloudwatch:ListTagsForResource), C(cloudwatch:PutMetricAlarm), C(cloudwatch:TagResource),
+    C(cloudwatch:DeleteAlarms);
     C(cloudwatch:GetDashboard), C(cloudwatch:PutDashboard) with O(dashboard).
 extends_documentation_fragment:
   - bbws.platform.promotion
@@ -133,6 +137,11 @@ plan_id:
   type: str
 alarms:
   description: The names of the alarms that are there.
+  returned: when they were looked at
+  type: list
+  elements: str
+foreign:
+  description: The names of those below O(prefix) that somebody else made and nobody declares; they are left alone.
   returned: when they were looked at
   type: list
   elements: str

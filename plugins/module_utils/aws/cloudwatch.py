@@ -111,6 +111,13 @@ def put_metric_alarm(client: t.Any, name: str, settings: dict[str, t.Any]) -> No
     client.put_metric_alarm(AlarmName=name, **settings)
 
 
+@read("read the tags of {arn}", missing=("ResourceNotFoundException",))
+def list_tags(client: t.Any, arn: str) -> dict[str, str] | None:
+    """None when it is gone."""
+    answer = whole(client.list_tags_for_resource(ResourceARN=arn), ("Tags",), "ListTagsForResource")
+    return {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
+
+
 @write("delete alarms")
 def delete_alarms(client: t.Any, names: t.Sequence[str]) -> None:
     """Up to a hundred."""

@@ -139,6 +139,38 @@ def test_what_somebody_changed_is_put_right_and_what_nobody_declares_goes(watch:
     assert watch.there()["warning-5xx"]["MetricName"] == "5xxErrorRate"
 
 
+def test_what_a_run_would_reset_is_drift_too(watch: Watch) -> None:
+    watch.run(alarms=thresholds("warning"))
+    changed = watch.there()["warning-5xx"]
+    kept = (
+        "AlarmName",
+        "Namespace",
+        "MetricName",
+        "Statistic",
+        "Period",
+        "EvaluationPeriods",
+        "Threshold",
+        "ComparisonOperator",
+        "Dimensions",
+    )
+    watch.client.put_metric_alarm(**{name: changed[name] for name in kept}, DatapointsToAlarm=1, Unit="Percent")
+    (change,) = watch.run(alarms=thresholds("warning"))["changes"]
+    assert {"DatapointsToAlarm", "Unit"} <= set(change["before"])
+    assert not watch.run(alarms=thresholds("warning"))["changed"]
+
+
+def test_an_alarm_of_somebody_else_is_neither_removed_nor_changed(watch: Watch) -> None:
+    """Peer: what only goes by a prefix takes a colleague's alarm away with its own."""
+    elsewhere = {"EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "LessThanThreshold", "Period": 60, "Statistic": "Sum"}
+    watch.client.put_metric_alarm(AlarmName=f"{PREFIX}by-hand", Namespace="x", MetricName="x", **elsewhere)
+    assert watch.run(alarms=thresholds("warning"))["foreign"] == [f"{PREFIX}by-hand"]
+    again = watch.run(alarms=thresholds("warning"))
+    assert not again["changed"] and watch.writes == [] and "by-hand" in watch.there()
+    watch.client.put_metric_alarm(AlarmName=f"{PREFIX}critical-5xx", Namespace="x", MetricName="x", **elsewhere)
+    refused = watch.run(alarms=thresholds("warning", "critical"))
+    assert "critical-5xx is somebody else's" in refused["msg"] and watch.writes == []
+
+
 @pytest.mark.req("MON-31")
 def test_the_dashboard_shows_traffic_cache_errors_functions_and_cost_each_where_it_is_measured(watch: Watch) -> None:
     body = edge_dashboard("E1EXAMPLE", FUNCTIONS, ["af-south-1"])
