@@ -9,36 +9,23 @@ import typing as t
 from .calls import read, whole, write
 
 NOT_FOUND = ("NoSuchEntity", "NoSuchEntityException")
-KINDS = ["Role", "LocalManagedPolicy", "AWSManagedPolicy"]
+ROLES = ("Role",)
+ALL = (*ROLES, "LocalManagedPolicy", "AWSManagedPolicy")
 NEEDED = ("RoleName", "Arn", "AssumeRolePolicyDocument")
 
 
-@read("read the roles")
-def list_roles_with_policies(client: t.Any) -> list[dict[str, t.Any]]:
-    """All roles of the account with their trust, policies and tags, a thousand a page.
-
-    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
-    """
-    pages = client.get_paginator("get_account_authorization_details").paginate(Filter=["Role"], PaginationConfig={"PageSize": 1000})
-    return [
-        whole(one, NEEDED, "GetAccountAuthorizationDetails")
-        for page in pages
-        for one in whole(page, ("RoleDetailList",), "GetAccountAuthorizationDetails")["RoleDetailList"]
-    ]
-
-
 @read("read the roles and their policies")
-def get_account_authorization_details(client: t.Any) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
-    """All roles with their own policies, and the managed policies; a thousand a page.
+def get_account_authorization_details(client: t.Any, kinds: t.Sequence[str] = ALL) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
+    """All roles of the account with their trust, own policies and tags, and the managed policies of these kinds; a thousand a page.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
     """
     roles: list[dict[str, t.Any]] = []
     policies: list[dict[str, t.Any]] = []
-    pages = client.get_paginator("get_account_authorization_details").paginate(Filter=KINDS, PaginationConfig={"PageSize": 1000})
+    pages = client.get_paginator("get_account_authorization_details").paginate(Filter=list(kinds), PaginationConfig={"PageSize": 1000})
     for page in pages:
         whole(page, ("RoleDetailList", "Policies"), "GetAccountAuthorizationDetails")
-        roles += page["RoleDetailList"]
+        roles += [whole(one, NEEDED, "GetAccountAuthorizationDetails") for one in page["RoleDetailList"]]
         policies += page["Policies"]
     return roles, policies
 
