@@ -37,7 +37,7 @@ def test_what_is_there_as_it_must_be_is_no_finding_and_nothing_is_written(aws: L
     assert aws.writes() == []
 
 
-@pytest.mark.req("DATA-14", "STOR-07", "VAL-F21", "VAL-E32", "ENV-12", "W-28")
+@pytest.mark.req("DATA-14", "STOR-07", "VAL-F21", "VAL-E32", "ENV-12")
 def test_names_are_exact_and_everything_that_is_missing_is_told(aws: LocalAWS) -> None:
     assert findings(
         tables=["tenants", "tenants-si", "tenants-sit"], buckets=["bbws-frontend", BUCKET], certificates=["sit.kimmyai.io"]
@@ -76,7 +76,6 @@ def test_a_table_or_bucket_that_is_not_as_it_must_be_is_a_finding(aws: LocalAWS)
     assert findings(buckets=[BUCKET])[0].endswith("BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets are off.")
 
 
-@pytest.mark.req("W-28")
 def test_a_name_on_a_later_page_is_found(aws: LocalAWS) -> None:
     """Route 53 tells a hundred zones at once."""
     zones = aws.client("route53", "sit")
@@ -122,7 +121,7 @@ def certificate(status: str, day: int, name: str = "1") -> dict[str, Any]:
     return {"CertificateArn": name, "Status": status, "NotAfter": dt.datetime(2026, 1, day, tzinfo=dt.UTC)}
 
 
-@pytest.mark.req("ENV-12", "W-28")
+@pytest.mark.req("ENV-12")
 @pytest.mark.parametrize(
     ("found", "told"),
     [
